@@ -1,0 +1,34 @@
+namespace Tare.Graphs;
+
+/// <summary>The kind of a norm.</summary>
+public enum NormKind
+{
+    /// <summary>y = (x − mean) / √(var + ε) · gain + bias (Ba et al. 2016, arXiv 1607.06450).</summary>
+    LayerNorm,
+
+    /// <summary>y = x / √(mean x² + ε) · gain (Zhang and Sennrich 2019, arXiv 1910.07467).</summary>
+    RmsNorm,
+
+    /// <summary>y = (x − mean, if centered) / √ε · gain + bias: what a norm becomes when ε outweighs any variance (LN-free checkpoints).</summary>
+    Static,
+}
+
+/// <summary>What a norm does to each group of a row.</summary>
+/// <param name="Kind">The formula.</param>
+/// <param name="Epsilon">Inside the root.</param>
+/// <param name="GainOffset">0, or 1 where the stored gain is w of (1 + w).</param>
+/// <param name="Groups">Equal parts of the row that are normalized separately (heads of a QK norm); 1 = the whole row.</param>
+/// <param name="Center">Static norms only: subtract the mean first.</param>
+public sealed record NormSpec(NormKind Kind, double Epsilon, int GainOffset = 0, int Groups = 1, bool Center = false)
+{
+    /// <summary>From this ε on a norm is static: its denominator is √ε for every row.</summary>
+    public const double StaticEpsilon = 1e6;
+
+    /// <summary>LayerNorm, or the static norm that an ε of 10⁶ and more means.</summary>
+    public static NormSpec LayerNorm(double epsilon, int groups = 1)
+        => epsilon >= StaticEpsilon ? new(NormKind.Static, epsilon, Groups: groups, Center: true) : new(NormKind.LayerNorm, epsilon, Groups: groups);
+
+    /// <summary>RMSNorm, or the static norm that an ε of 10⁶ and more means.</summary>
+    public static NormSpec RmsNorm(double epsilon, int gainOffset = 0, int groups = 1)
+        => epsilon >= StaticEpsilon ? new(NormKind.Static, epsilon, gainOffset, groups) : new(NormKind.RmsNorm, epsilon, gainOffset, groups);
+}

@@ -1,0 +1,17 @@
+using System.Collections.Immutable;
+using Tare.Graphs.Weights;
+
+namespace Tare.Graphs.Ops;
+
+/// <summary>y = a + b, element by element.</summary>
+public sealed record Add : Op
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<ValueInfo> Infer(ReadOnlySpan<ValueInfo> inputs)
+    {
+        ExpectCount(inputs, 2);
+        ExpectF32(inputs[0], "a");
+        Expect(inputs[0] == inputs[1], $"a is {inputs[0]}, b is {inputs[1]}");
+        return [inputs[0]];
+    }
+}

@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+
+namespace Tare.Graphs;
+
+/// <summary>Which two elements of a head form a rotated pair.</summary>
+public enum RopePairing
+{
+    /// <summary>(x_i, x_{i + n/2}) over the n rotated elements: GPT-NeoX order, the one of Hugging Face checkpoints.</summary>
+    Halves,
+
+    /// <summary>(x_2i, x_2i+1): neighbours, the order of GPT-J and of Llama files in GGUF.</summary>
+    Neighbors,
+}
+
+/// <summary>
+/// Rotary positions (Su et al. 2021, arXiv 2104.09864): pair i of a head is rotated by position · InverseFrequencies[i], and scaled by Magnitude.
+/// </summary>
+/// <param name="Heads">Heads in the row.</param>
+/// <param name="HeadWidth">Elements of a head.</param>
+/// <param name="Offset">First rotated element of a head.</param>
+/// <param name="Pairing">Which elements pair up.</param>
+/// <param name="InverseFrequencies">One a pair: radians per position. The rotated width is twice its length.</param>
+/// <param name="Magnitude">Factor on cos and sin (YaRN's attention factor).</param>
+/// <param name="Dynamic">Length-dependent frequencies (dynamic NTK); they replace the table once the sequence is longer than the original context.</param>
+public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing Pairing, ImmutableArray<double> InverseFrequencies, double Magnitude = 1, DynamicRope? Dynamic = null)
+{
+    /// <summary>Elements of a head that are rotated.</summary>
+    public int RotatedWidth => 2 * InverseFrequencies.Length;
+
+    /// <summary>Radians per position for a sequence of this length, one a pair.</summary>
+    public ImmutableArray<double> FrequenciesFor(int length) => Dynamic is null || length <= Dynamic.OriginalLength ? InverseFrequencies : Dynamic.Frequencies(length, RotatedWidth);
+
+    /// <inheritdoc/>
+    public bool Equals(RopeSpec? other) => other is not null && Heads == other.Heads && HeadWidth == other.HeadWidth && Offset == other.Offset && Pairing == other.Pairing
+        && Magnitude.Equals(other.Magnitude) && Dynamic == other.Dynamic && InverseFrequencies.SequenceEqual(other.InverseFrequencies);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Heads, HeadWidth, Offset, Pairing, InverseFrequencies.Length, Magnitude);
+}
+
+/// <summary>
+/// Dynamic NTK scaling: for a sequence of n &gt; OriginalLength tokens the base becomes base · (factor·n/original − (factor − 1))^(r/(r−2)), r the rotated width.
+/// A row uses the length of its sequence as it is known to the step (the whole prompt while the prompt runs), so chunking does not change it.
+/// </summary>
+public sealed record DynamicRope(double Base, double Factor, int OriginalLength)
+{
+    /// <summary>The table for one length.</summary>
+    public ImmutableArray<double> Frequencies(int length, int rotatedWidth)
+    {
+        double scaled = Base * Math.Pow(Factor * length / OriginalLength - (Factor - 1), rotatedWidth / (rotatedWidth - 2.0));
+        return [.. Enumerable.Range(0, rotatedWidth / 2).Select(i => Math.Pow(scaled, -2.0 * i / rotatedWidth))];
+    }
+}

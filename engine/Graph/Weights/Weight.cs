@@ -1,0 +1,58 @@
+using Tare.Formats;
+
+namespace Tare.Graphs.Weights;
+
+/// <summary>
+/// A matrix [Rows, Width] as a lazy expression over stored tensors, compared structurally so that a tied weight is packed once. A vector is one row; stacked matrices lie one after
+/// the other. First <see cref="Prepare"/>, then any rows in any order; reading is thread-safe.
+/// </summary>
+/// <remarks>Result types: moving rows keeps the type; arithmetic on F32 stays F32, F16 and BF16 become F32, block-quantized becomes F16.</remarks>
+public abstract record Weight
+{
+    /// <summary>Number of rows (outputs of a Linear).</summary>
+    public abstract long Rows { get; }
+
+    /// <summary>Elements in a row (inputs of a Linear).</summary>
+    public abstract int Width { get; }
+
+    /// <summary>Type of the result.</summary>
+    public abstract TensorType Type { get; }
+
+    /// <summary>Does the work that needs all rows at once (column means, …) and keeps small results. Idempotent; call before reading.</summary>
+    public virtual void Prepare(CancellationToken cancel = default) { }
+
+    /// <summary>Reads rows as F32: <paramref name="destination"/> [count, Width].</summary>
+    public abstract void Read(long firstRow, int count, Span<float> destination);
+
+    /// <summary>Reads rows as F64: <paramref name="destination"/> [count, Width]. Exact where the stored values are.</summary>
+    public abstract void Read(long firstRow, int count, Span<double> destination);
+
+    /// <summary>The stored bytes of one row in the layout of <see cref="Type"/>, where the expression only moves whole rows; false where values are computed.</summary>
+    public virtual bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
+    {
+        bytes = default;
+        return false;
+    }
+
+    /// <summary>All elements as one vector, for small weights (gains, biases).</summary>
+    public float[] ToVector()
+    {
+        Prepare();
+        var all = new float[checked(Rows * Width)];
+        Read(0, checked((int)Rows), all);
+        return all;
+    }
+
+    private protected void CheckRange(long firstRow, int count, int destinationLength)
+    {
+        if (firstRow < 0 || count < 0 || firstRow > Rows - count) throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}…{firstRow + count} of {Rows} in {this}");
+        if (destinationLength < (long)count * Width) throw new ArgumentException($"{destinationLength} elements can't hold {count} rows of {Width} of {this}");
+    }
+
+    private protected static TensorType Computed(TensorType type) => type switch
+    {
+        TensorType.F64 => TensorType.F64,
+        TensorType.F32 or TensorType.F16 or TensorType.BF16 => TensorType.F32,
+        _ => TensorType.F16,
+    };
+}
