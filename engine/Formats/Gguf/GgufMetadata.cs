@@ -41,10 +41,10 @@ public sealed class GgufMetadata
     public bool? FindBool(string key) => Find<bool?>(key, "a bool", v => v as bool?);
 
     /// <summary>An array of strings, or null.</summary>
-    public string[]? FindStrings(string key) => Find(key, "an array of strings", v => (v as GgufArray)?.Items as string[]);
+    public string[]? FindStrings(string key) => Find<string[]>(key, "an array of strings", v => (v as GgufArray)?.Items as string[]);
 
     /// <summary>An array of integers of any type, or null.</summary>
-    public long[]? FindIntegers(string key) => Find(key, "an array of integers", v => v is not GgufArray array ? null : array.Items switch
+    public long[]? FindIntegers(string key) => Find<long[]>(key, "an array of integers", v => v is not GgufArray array ? null : array.Items switch
     {
         byte[] or sbyte[] or ushort[] or short[] or uint[] or int[] or long[] => [.. array.Items.Cast<object>().Select(i => Convert.ToInt64(i, CultureInfo.InvariantCulture))],
         ulong[] items when items.All(i => i <= long.MaxValue) => [.. items.Select(i => (long)i)],
@@ -52,11 +52,11 @@ public sealed class GgufMetadata
     });
 
     /// <summary>An array of numbers of any type, or null.</summary>
-    public double[]? FindNumbers(string key) => Find(key, "an array of numbers", v => v is not GgufArray { Items: not (string[] or bool[] or GgufArray[]) } array
+    public double[]? FindNumbers(string key) => Find<double[]>(key, "an array of numbers", v => v is not GgufArray { Items: not (string[] or bool[] or GgufArray[]) } array
         ? null : array.Items.Cast<object>().Select(i => Convert.ToDouble(i, CultureInfo.InvariantCulture)).ToArray());
 
     /// <summary>An array of bools, or null.</summary>
-    public bool[]? FindBools(string key) => Find(key, "an array of bools", v => (v as GgufArray)?.Items as bool[]);
+    public bool[]? FindBools(string key) => Find<bool[]>(key, "an array of bools", v => (v as GgufArray)?.Items as bool[]);
 
     /// <summary>The error for a value that can't be used.</summary>
     public ModelFileException Error(string key, string problem) => new(_path, $"{key}: {problem}");

@@ -112,7 +112,7 @@ internal sealed class GgufReader(MappedFile file)
         {
             int size = System.Runtime.CompilerServices.Unsafe.SizeOf<T>();
             var items = new T[Length(size)];
-            Bytes(items.Length * size, field).CopyTo(MemoryMarshal.AsBytes<T>(items));
+            Bytes(items.Length * size, field).CopyTo(MemoryMarshal.AsBytes(items.AsSpan()));
             return new GgufArray(element, items);
         }
     }

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Tare.Formats.Quantization;
 
 /// <summary>32 signed bytes with one scale: <c>0:2 d</c>, <c>2:34 integers</c>.</summary>
