@@ -1,0 +1,45 @@
+using Tare.Graphs;
+
+namespace Tare.Execution;
+
+/// <summary>Runs whole sequences through a graph in one step on any backend, with pages allocated in order: for tests, tools and short texts.</summary>
+public static class WholeSequences
+{
+    /// <summary>Outputs by name, row-major [rows, width]; every row is an output row.</summary>
+    public static Dictionary<string, T[]> Run<T>(IBackend backend, Graph graph, params int[][] sequences) where T : unmanaged
+    {
+        int rows = sequences.Sum(s => s.Length);
+        using var weights = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, weights, new ProgramLimits(rows, sequences.Length, rows));
+        var kv = program.Signature.Kv;
+        var pages = new List<int>();
+        var starts = new List<int> { 0 };
+        var next = new int[kv.Groups.Length];
+        var runs = new List<SequenceRows>();
+        int row = 0;
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            runs.Add(new SequenceRows(s, row, sequences[s].Length, 0, Phase.Prompt, sequences[s].Length));
+            row += sequences[s].Length;
+            for (int g = 0; g < next.Length; g++)
+            {
+                for (int p = 0; p < (sequences[s].Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens; p++) pages.Add(next[g]++);
+                starts.Add(pages.Count);
+            }
+        }
+        using var state = backend.CreateState(new StateLayout(kv, [.. next]));
+        var step = new Step
+        {
+            Sequences = runs.ToArray(),
+            Tokens = sequences.SelectMany(s => s).ToArray(),
+            Pages = pages.ToArray(),
+            PageStarts = starts.ToArray(),
+            OutputRows = Enumerable.Range(0, rows).ToArray(),
+        };
+        var ticket = program.Enqueue(step, [state]);
+        program.Wait(ticket);
+        var outputs = graph.Outputs.Select((o, i) => (o.Name, Values: program.Output<T>(ticket, new OutputId(i)).ToArray())).ToDictionary(o => o.Name, o => o.Values);
+        program.Release(ticket);
+        return outputs;
+    }
+}
