@@ -1,0 +1,48 @@
+using System.Reflection;
+using Tare.Formats;
+using Tare.Formats.Gguf;
+using Tare.Formats.Safetensors;
+using Tare.Graphs;
+
+namespace Tare.Models;
+
+/// <summary>Finds the architecture of a model file and builds its graph.</summary>
+public static class ArchitectureRegistry
+{
+    private static readonly (ArchitectureAttribute Name, Type Type)[] Entries =
+    [
+        .. typeof(ArchitectureRegistry).Assembly.GetTypes().SelectMany(t => t.GetCustomAttributes<ArchitectureAttribute>().Select(a => (a, t))),
+    ];
+
+    /// <summary>Names in GGUF, sorted.</summary>
+    public static IReadOnlyList<string> GgufNames { get; } = [.. Entries.Select(e => e.Name.Gguf).OfType<string>().Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>Hugging Face classes, sorted.</summary>
+    public static IReadOnlyList<string> HuggingFaceNames { get; } = [.. Entries.Select(e => e.Name.HuggingFace).OfType<string>().Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>Builds the graph of a model. Throws <see cref="ModelFileException"/> when the architecture is unknown or the file doesn't fit it.</summary>
+    public static Graph Build(ModelFile model)
+    {
+        var config = Config.Of(model);
+        var (name, type, known) = model switch
+        {
+            GgufFile gguf => (gguf.Metadata.FindString("general.architecture") ?? throw gguf.Metadata.Error("general.architecture", "is missing"), Find(e => e.Gguf, gguf.Metadata.FindString("general.architecture")), GgufNames),
+            _ => (config.HuggingFaceClass(), Find(e => e.HuggingFace, config.HuggingFaceClass()), HuggingFaceNames),
+        };
+        if (type is null) throw new ModelFileException(model.Path, $"architecture '{name}' is not known (known: {string.Join(", ", known)})");
+        try
+        {
+            return ((IArchitecture)Activator.CreateInstance(type)!).Build(config, new WeightSource(model));
+        }
+        catch (GraphException e)
+        {
+            throw new ModelFileException(model.Path, $"does not fit architecture '{name}': {e.Message}", e);
+        }
+        catch (OverflowException e)
+        {
+            throw new ModelFileException(model.Path, $"does not fit architecture '{name}': a size overflows", e);
+        }
+    }
+
+    private static Type? Find(Func<ArchitectureAttribute, string?> key, string? name) => Entries.FirstOrDefault(e => key(e.Name) == name).Type;
+}

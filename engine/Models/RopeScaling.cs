@@ -1,0 +1,77 @@
+using Tare.Graphs;
+
+namespace Tare.Models;
+
+/// <summary>
+/// Reads rotary settings in both config dialects (<c>rope_theta</c> with <c>rope_scaling</c>, or <c>rope_parameters</c>) and in GGUF: default, linear, dynamic NTK, llama3, and YaRN
+/// (Peng et al. 2023, arXiv 2309.00071).
+/// </summary>
+internal static class RopeScaling
+{
+    /// <summary>The rotation of heads; <paramref name="rotated"/> elements of each from <paramref name="offset"/> on.</summary>
+    public static RopeSpec Read(Config config, WeightSource weights, int heads, int headWidth, int rotated, RopePairing pairing, int offset = 0, double defaultBase = 10000)
+    {
+        if (rotated <= 0 || rotated % 2 != 0 || offset + rotated > headWidth) throw config.Error("rope", $"{rotated} rotated elements of {headWidth}");
+        var parameters = config.Section("rope_parameters");
+        var scaling = parameters ?? config.Section("rope_scaling");
+        double theta = parameters?.FindFloat("rope_theta") ?? config.FindFloat("rope_theta", "rope.freq_base") ?? config.FindFloat("rotary_emb_base") ?? defaultBase;
+        if (theta <= 0) throw config.Error("rope_theta", $"{theta} is not > 0");
+        string kind = scaling?.FindString("rope_type") ?? scaling?.FindString("type") ?? config.FindString(null, "rope.scaling.type") ?? "default";
+        double[] frequencies = [.. Enumerable.Range(0, rotated / 2).Select(i => Math.Pow(theta, -2.0 * i / rotated))];
+        RopeSpec Spec(IEnumerable<double> table, double magnitude = 1, DynamicRope? dynamic = null) => new(heads, headWidth, offset, pairing, [.. table], magnitude, dynamic);
+
+        if (weights.Find(null, "rope_freqs.weight") is { } divisors)
+        {
+            float[] d = divisors.ToVector();
+            if (d.Length != frequencies.Length || d.Any(v => !(v > 0))) throw config.Error("rope_freqs.weight", $"{d.Length} divisors for {frequencies.Length} frequencies, or one is not > 0");
+            return Spec(frequencies.Select((f, i) => f / d[i]));
+        }
+        double factor = scaling?.FindFloat("factor") ?? config.FindFloat(null, "rope.scaling.factor") ?? 1;
+        int maximum = config.FindInt("max_position_embeddings", "context_length") ?? 2048;
+        int original = scaling?.FindInt("original_max_position_embeddings") ?? config.FindInt("original_max_position_embeddings", "rope.scaling.original_context_length") ?? maximum;
+        if (!(factor > 0) || original <= 0) throw config.Error("rope_scaling", $"factor {factor}, original length {original}");
+        return kind switch
+        {
+            "default" or "none" => Spec(frequencies),
+            "linear" => Spec(frequencies.Select(f => f / factor)),
+            "dynamic" => Spec(frequencies, dynamic: new DynamicRope(theta, factor, maximum)),
+            "llama3" => Spec(Llama3(frequencies, factor, scaling!.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original)),
+            "yarn" => Spec(Yarn(config, frequencies, theta, factor, original, scaling), YarnMagnitude(scaling, config, factor)),
+            _ => throw config.Error("rope_scaling", $"type '{kind}' is not known (known: default, linear, dynamic, llama3, yarn)"),
+        };
+    }
+
+    // Wavelengths longer than original / low are slowed by the factor, shorter than original / high stay, between them a linear blend.
+    private static IEnumerable<double> Llama3(double[] frequencies, double factor, double low, double high, int original) => frequencies.Select(f =>
+    {
+        double wavelength = 2 * Math.PI / f;
+        if (wavelength < original / high) return f;
+        if (wavelength > original / low) return f / factor;
+        double smooth = (original / wavelength - low) / (high - low);
+        return (1 - smooth) * f / factor + smooth * f;
+    });
+
+    // Pairs that turn more than beta_fast times over the original length stay, those below beta_slow are interpolated, between them a ramp over the pair's index.
+    private static IEnumerable<double> Yarn(Config config, double[] frequencies, double theta, double factor, int original, Config? scaling)
+    {
+        double fast = scaling?.FindFloat("beta_fast") ?? config.FindFloat(null, "rope.scaling.yarn_beta_fast") ?? 32, slow = scaling?.FindFloat("beta_slow") ?? config.FindFloat(null, "rope.scaling.yarn_beta_slow") ?? 1;
+        int rotated = 2 * frequencies.Length;
+        double Pair(double turns) => rotated * Math.Log(original / (turns * 2 * Math.PI)) / (2 * Math.Log(theta));
+        double low = Pair(fast), high = Pair(slow);
+        if (scaling?.FindBool("truncate") ?? true) (low, high) = (Math.Floor(low), Math.Ceiling(high));
+        (low, high) = (Math.Max(low, 0), Math.Min(high, rotated - 1));
+        if (low.Equals(high)) high += 0.001;
+        return frequencies.Select((f, i) =>
+        {
+            double kept = 1 - Math.Clamp((i - low) / (high - low), 0, 1);
+            return f / factor * (1 - kept) + f * kept;
+        });
+    }
+
+    private static double YarnMagnitude(Config? scaling, Config config, double factor)
+    {
+        if ((scaling?.FindFloat("attention_factor") ?? config.FindFloat(null, "rope.scaling.attn_factor")) is double given) return given;
+        double Scale(double m) => factor <= 1 ? 1 : 0.1 * m * Math.Log(factor) + 1;
+        return scaling?.FindFloat("mscale") is double one && scaling.FindFloat("mscale_all_dim") is double all && one > 0 && all > 0 ? Scale(one) / Scale(all) : Scale(1);
+    }
+}
