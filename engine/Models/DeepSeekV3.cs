@@ -1,0 +1,93 @@
+using Tare.Graphs;
+using Tare.Graphs.Ops;
+using Tare.Graphs.Weights;
+
+namespace Tare.Models;
+
+/// <summary>
+/// DeepSeek-V3 (arXiv 2412.19437): multi-head latent attention with the up-projections absorbed, so that the cache holds latent + rotary key only; sigmoid router with groups and a
+/// correction bias; shared experts.
+/// </summary>
+[Architecture("deepseek2", HuggingFace = "DeepseekV3ForCausalLM")]
+internal sealed class DeepSeekV3 : IArchitecture
+{
+    public Graph Build(Config c, WeightSource w)
+    {
+        var norm = NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon"));
+        var activation = c.Activation("hidden_act", ActivationKind.Silu);
+        var latent = Latent.Read(c, w);
+        int denseLayers = c.FindInt("first_k_dense_replace", "leading_dense_block_count") ?? 0;
+        var g = new GraphBuilder();
+
+        var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
+        Value x = g.Embed(embedding);                                                                       // [Rows, d]
+        for (int i = 0; i < c.Size("num_hidden_layers", "block_count"); i++)
+        {
+            var b = w.Scope($"model.layers.{i}", $"blk.{i}");
+            using var _ = g.Block(x);
+            x = g.Add(x, latent.Attention(g, b, g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm")), norm));
+            Value m = g.Norm(x, norm, b.Norm("post_attention_layernorm", "ffn_norm"));
+            x = g.Add(x, i < denseLayers ? DecoderParts.GatedMlp(g, b, m, activation) : Experts(g, c, b, m, activation));
+        }
+        var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
+        return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.norm", "output_norm")), v => g.Linear(v, head));
+    }
+
+    private static Value Experts(GraphBuilder g, Config c, WeightSource b, Value x, ActivationKind activation)
+    {
+        int? gating = c.FindInt(null, "expert_gating_func");
+        var score = c.IsGguf ? gating == 2 ? RouterScore.Sigmoid : RouterScore.Softmax : RouterScore.Sigmoid;
+        var spec = new RouterSpec(c.Size("n_routed_experts", "expert_count"), c.Size("num_experts_per_tok", "expert_used_count"), score,
+            Normalize: c.FindBool("norm_topk_prob", "expert_weights_norm") ?? true, NormalizeEpsilon: 1e-20, Scale: c.FindFloat("routed_scaling_factor", "expert_weights_scale") ?? 1,
+            Groups: c.FindInt("n_group", "expert_group_count") ?? 1, UsedGroups: c.FindInt("topk_group", "expert_group_used_count") ?? 1);
+        Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), b.Find("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), activation,
+            "mlp.experts", "gate_proj", "up_proj", "down_proj");
+        return b.Has("mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight")
+            ? g.Add(routed, DecoderParts.GatedMlp(g, b, x, activation, "mlp.shared_experts", suffix: "_shexp"))
+            : routed;
+    }
+
+    /// <summary>Widths of latent attention: a query or key head is [plain, rotary] wide; keys and values come from one latent row.</summary>
+    private sealed record Latent(int Heads, int Plain, int Rotary, int Value, int Rank, RopeSpec Rope, double Scale)
+    {
+        public static Latent Read(Config c, WeightSource w)
+        {
+            int heads = c.Size("num_attention_heads", "attention.head_count"), rotary = c.Size("qk_rope_head_dim", "rope.dimension_count"), rank = c.Size("kv_lora_rank", "attention.kv_lora_rank");
+            int plain = c.IsGguf ? c.Size(null, "attention.key_length") - rotary : c.Size("qk_nope_head_dim");
+            int value = c.Size("v_head_dim", "attention.value_length");
+            var pairing = c.Bool("rope_interleave", true) ? RopePairing.Neighbors : RopePairing.Halves;
+            var scaling = c.Section("rope_parameters") ?? c.Section("rope_scaling");
+            double scale = 1 / Math.Sqrt(plain + rotary);
+            if (scaling?.FindFloat("mscale_all_dim") is > 0 and double all && scaling.FindFloat("factor") is > 1 and double factor) scale *= Math.Pow(0.1 * all * Math.Log(factor) + 1, 2);
+            return new Latent(heads, plain, rotary, value, rank, RopeScaling.Read(c, w, heads, rotary, rotary, pairing), scale);
+        }
+
+        public Value Attention(GraphBuilder g, WeightSource b, Value x, NormSpec norm)
+        {
+            Value q = b.Has("self_attn.q_a_proj.weight", "attn_q_a.weight")
+                ? g.Linear(g.Norm(g.Linear(x, b.Linear("self_attn.q_a_proj", "attn_q_a")), norm, b.Norm("self_attn.q_a_layernorm", "attn_q_a_norm")), b.Linear("self_attn.q_b_proj", "attn_q_b"))
+                : g.Linear(x, b.Linear("self_attn.q_proj", "attn_q"));                                      // [Rows, heads · (plain + rotary)]
+            var parts = g.AppendAll(new SplitGroups(Heads, [Plain, Rotary]), q);
+            var (up, down) = Absorbed(b);
+            Value absorbed = g.Append(new GroupLinear(up, Heads), parts[0]);                                // [Rows, heads · rank]
+            q = g.Append(new JoinGroups(Heads), absorbed, g.Rope(parts[1], Rope));
+
+            var compressed = g.Split(g.Linear(x, b.Linear("self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa")), Rank, Rotary);
+            Value latent = g.Norm(compressed[0], norm, b.Norm("self_attn.kv_a_layernorm", "attn_kv_a_norm"));
+            Value key = g.Append(new JoinGroups(1), latent, g.Rope(compressed[1], Rope with { Heads = 1 }));  // [Rows, rank + rotary]
+            Value mixed = g.LatentAttention(q, key, new AttentionSpec(Heads, 1, Rank + Rotary, Rank, Scale)); // [Rows, heads · rank]
+            return g.Linear(g.Append(new GroupLinear(down, Heads), mixed), b.Linear("self_attn.o_proj", "attn_output"));
+        }
+
+        // kv_b is, head after head, [plain + value, rank]: its key rows transposed go onto the query, its value rows onto the result.
+        private (Weight OntoQuery, Weight OntoResult) Absorbed(WeightSource b)
+        {
+            var both = b.Get("self_attn.kv_b_proj.weight", "attn_kv_b.weight");
+            int perHead = Plain + Value;
+            if (both.Rows != (long)Heads * perHead || both.Width != Rank) throw new GraphException($"{both} is [{both.Rows},{both.Width}], {Heads} heads need [{Heads * perHead},{Rank}]");
+            var keys = new ConcatWeight([.. Enumerable.Range(0, Heads).Select(h => new SliceWeight(both, (long)h * perHead, Plain))]);
+            var values = new ConcatWeight([.. Enumerable.Range(0, Heads).Select(h => new SliceWeight(both, (long)h * perHead + Plain, Value))]);
+            return (new TransposeWeight(keys, Heads), values);
+        }
+    }
+}

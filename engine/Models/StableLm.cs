@@ -1,0 +1,44 @@
+using Tare.Graphs;
+using Tare.Graphs.Weights;
+
+namespace Tare.Models;
+
+/// <summary>StableLM (Bellagente et al. 2024): LayerNorm, partial rotary, SwiGLU; the 12B form is parallel and has a LayerNorm per head on q and k, one gain row a head.</summary>
+/// <remarks>In GGUF a missing ffn_norm means the parallel form.</remarks>
+[Architecture("stablelm", HuggingFace = "StableLmForCausalLM")]
+internal sealed class StableLm : IArchitecture
+{
+    public Graph Build(Config c, WeightSource w)
+    {
+        var heads = HeadLayout.Read(c);
+        double epsilon = c.Float("layer_norm_eps", "attention.layer_norm_epsilon");
+        var norm = NormSpec.LayerNorm(epsilon);
+        int rotated = c.FindInt(null, "rope.dimension_count") ?? (int)(heads.Width * (c.Section("rope_parameters")?.FindFloat("partial_rotary_factor") ?? c.FindFloat("partial_rotary_factor") ?? 0.25));
+        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
+        var activation = c.Activation("hidden_act", ActivationKind.Silu);
+        var g = new GraphBuilder();
+
+        var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
+        Value x = g.Embed(embedding);                                                                       // [Rows, d]
+        for (int i = 0; i < c.Size("num_hidden_layers", "block_count"); i++)
+        {
+            var b = w.Scope($"model.layers.{i}", $"blk.{i}");
+            using var _ = g.Block(x);
+            bool parallel = c.IsGguf ? !b.Has(null, "ffn_norm.weight") : c.Bool("use_parallel_residual", false);
+            Value n = g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm"));
+            Value a = DecoderParts.Attention(g, b, n, heads, rope, heads.Attention(), QkNorm(g, b, "q", heads.Heads, heads.Width, epsilon), QkNorm(g, b, "k", heads.KvHeads, heads.Width, epsilon));
+            Value after = g.Add(x, a);
+            x = g.Add(after, DecoderParts.GatedMlp(g, b, parallel ? n : g.Norm(after, norm, b.Norm("post_attention_layernorm", "ffn_norm")), activation));
+        }
+        var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
+        return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.norm", "output_norm")), v => g.Linear(v, head));
+    }
+
+    private static Func<Value, Value>? QkNorm(GraphBuilder g, WeightSource block, string which, int heads, int width, double epsilon)
+    {
+        string name = $"self_attn.{which}_layernorm.norms";
+        if (!block.Has($"{name}.0.weight", $"attn_{which}_norm.weight")) return null;
+        Weight rows = block.IsGguf ? block.Get(null, $"attn_{which}_norm.weight") : new ConcatWeight([.. Enumerable.Range(0, heads).Select(h => block.Get($"{name}.{h}.weight"))]); // [heads, width]
+        return v => g.Norm(v, NormSpec.LayerNorm(epsilon, heads), new NormWeights(new ReshapeWeight(rows, 1, heads * width)));
+    }
+}
