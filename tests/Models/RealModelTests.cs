@@ -1,0 +1,96 @@
+using System.Text.Json;
+using Tare.Backends.Reference;
+using Tare.Execution;
+using Tare.Formats;
+using Tare.Graphs;
+using Tare.Models;
+using Tare.Tests.Support;
+
+namespace Tare.Tests.Models;
+
+/// <summary>Real checkpoints through the float64 interpreter: short prompts, every row of every layer.</summary>
+public sealed class RealModelTests
+{
+    private const double Limit = 1e-12;
+
+    [ConformanceTheory("fable", "models/fable-ln.F16.gguf", "models/fable-ln-free")]
+    [InlineData("fable-ln.F16.gguf", "fable-ln")]
+    [InlineData("fable-ln-free", "fable-ln-free")]
+    public void Fable_gives_the_reference_logits_and_hidden_states(string model, string reference)
+    {
+        string root = SharedData.Conformance("fable")!;
+        using var file = ModelFile.Open(SharedData.Model(model)!);
+        using var expected = ModelFile.Open(Path.Combine(root, $"{reference}.safetensors"));
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, $"{reference}.json")));
+        var graph = ArchitectureCase.WithHiddenStates(ArchitectureRegistry.Build(file));
+        int[][] prompts = [.. json.RootElement.GetProperty("prompts").EnumerateArray().Select(p => p.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32()).ToArray())];
+        using var backend = new ReferenceBackend();
+        for (int n = 0; n < prompts.Length; n++)
+        {
+            var outputs = WholeSequences.Run<double>(backend, graph, prompts[n]);
+            expected.TryGetTensor($"prompt.{n}.logits", out var logits).ShouldBeTrue();
+            Nmse.WorstRow(outputs[GraphBuilder.LogitsOutput], logits!.ToArray(), logits.Width).ShouldBeLessThan(Limit, $"prompt {n}");
+            if (expected.TryGetTensor($"prompt.{n}.hidden_states", out var hidden)) CompareLayers(outputs, hidden, 0, (int)hidden.Shape[0]);
+        }
+    }
+
+    [ConformanceFact("smollm2", "models/SmolLM2-135M-Instruct.Q4_1.gguf")]
+    public void SmolLM2_gives_the_reference_logits_and_residual_stream()
+    {
+        string root = SharedData.Conformance("smollm2")!;
+        using var file = ModelFile.Open(SharedData.Model("SmolLM2-135M-Instruct.Q4_1.gguf")!);
+        using var hidden = ModelFile.Open(Path.Combine(root, "hidden.safetensors"));
+        using var last = ModelFile.Open(Path.Combine(root, "logits.safetensors"));
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
+        var graph = ArchitectureCase.WithHiddenStates(ArchitectureRegistry.Build(file));
+        var prompt = json.RootElement.GetProperty("prompts").EnumerateArray().Single(p => p.GetProperty("name").GetString() == "plain");
+        int[] ids = [.. prompt.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())];
+        using var backend = new ReferenceBackend();
+        var outputs = WholeSequences.Run<double>(backend, graph, ids);
+
+        hidden.TryGetTensor("plain.resid", out var stream).ShouldBeTrue();
+        CompareLayers(outputs, stream!, 0, graph.Blocks);
+        hidden.TryGetTensor("plain.final_norm", out var final).ShouldBeTrue();
+        Nmse.WorstRow(outputs[$"hidden.{graph.Blocks}"], final!.ToArray(), final.Width).ShouldBeLessThan(Limit);
+        last.TryGetTensor("plain", out var logits).ShouldBeTrue();
+        Nmse.WorstRow(outputs[GraphBuilder.LogitsOutput].AsSpan()[^logits!.Width..], logits.ToArray(), logits.Width).ShouldBeLessThan(Limit);
+        int best = Array.IndexOf(logits.ToArray(), logits.ToArray().Max());
+        best.ShouldBe(prompt.GetProperty("top20")[0].GetProperty("id").GetInt32());
+    }
+
+    [ConformanceFact("minilm", "models/all-MiniLM-L6-v2.Q8_0.gguf")]
+    public void MiniLM_gives_the_reference_hidden_states_and_embeddings()
+    {
+        string root = SharedData.Conformance("minilm")!;
+        using var file = ModelFile.Open(SharedData.Model("all-MiniLM-L6-v2.Q8_0.gguf")!);
+        using var expected = ModelFile.Open(Path.Combine(root, "expected.safetensors"));
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
+        var graph = ArchitectureCase.WithHiddenStates(ArchitectureRegistry.Build(file));
+        int[][] sentences = [.. json.RootElement.GetProperty("ids").EnumerateArray().Select(s => s.EnumerateArray().Select(i => i.GetInt32()).ToArray())];
+        expected.TryGetTensor("embeddings", out var embeddings).ShouldBeTrue();
+        float[] vectors = embeddings!.ToArray();
+        using var backend = new ReferenceBackend();
+        foreach (int n in new[] { 0, 3, 5 })
+        {
+            var outputs = WholeSequences.Run<double>(backend, graph, sentences[n]);
+            if (expected.TryGetTensor($"sentence.{n}.hidden_states", out var hidden)) CompareLayers(outputs, hidden, 0, (int)hidden.Shape[0]);
+            double[] rows = outputs[$"hidden.{graph.Blocks}"], mean = new double[embeddings.Width];
+            for (int i = 0; i < rows.Length; i++) mean[i % mean.Length] += rows[i];
+            double norm = Math.Sqrt(mean.Sum(v => v * v)), dot = 0, length = 0;
+            for (int i = 0; i < mean.Length; i++)
+            {
+                float e = vectors[n * mean.Length + i];
+                dot += mean[i] / norm * e;
+                length += (double)e * e;
+            }
+            (1 - dot / Math.Sqrt(length)).ShouldBeLessThan(1e-9, $"sentence {n}");
+        }
+    }
+
+    private static void CompareLayers(Dictionary<string, double[]> outputs, MappedTensor expected, int first, int count)
+    {
+        float[] all = expected.ToArray();
+        int layer = all.Length / (int)expected.Shape[0];
+        for (int i = first; i < first + count; i++) Nmse.WorstRow(outputs[$"hidden.{i}"], all.AsSpan(i * layer, layer), expected.Width).ShouldBeLessThan(Limit, $"layer {i}");
+    }
+}
