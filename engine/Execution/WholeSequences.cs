@@ -5,6 +5,38 @@ namespace Tare.Execution;
 /// <summary>Runs whole sequences through a graph in one step on any backend, with pages allocated in order: for tests, tools and short texts.</summary>
 public static class WholeSequences
 {
+    /// <summary>One sequence in steps of <paramref name="chunk"/> tokens; outputs of all steps joined. A graph without caches (an encoder) runs whole.</summary>
+    public static Dictionary<string, T[]> RunChunked<T>(IBackend backend, Graph graph, int[] tokens, int chunk, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) where T : unmanaged
+    {
+        if (tokens.Length == 0) throw new ArgumentException("there are no tokens");
+        var kv = KvLayout.Of(graph);
+        chunk = kv.Groups.IsEmpty ? tokens.Length : Math.Min(chunk, tokens.Length);
+        using var weights = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), progress, cancel);
+        int pages = (tokens.Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
+        using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());
+        int[] table = [.. kv.Groups.SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, kv.Groups.Length + 1).Select(g => g * pages)];
+        for (int at = 0; at < tokens.Length; at += chunk)
+        {
+            cancel.ThrowIfCancellationRequested();
+            int count = Math.Min(chunk, tokens.Length - at);
+            var step = new Step
+            {
+                Sequences = new[] { new SequenceRows(0, 0, count, at, Phase.Prompt, tokens.Length) },
+                Tokens = tokens.AsSpan(at, count),
+                Pages = table,
+                PageStarts = starts,
+                OutputRows = Enumerable.Range(0, count).ToArray(),
+            };
+            var ticket = program.Enqueue(step, [state]);
+            program.Wait(ticket, cancel);
+            for (int i = 0; i < graph.Outputs.Length; i++) joined[graph.Outputs[i].Name].AddRange(program.Output<T>(ticket, new OutputId(i)));
+            program.Release(ticket);
+        }
+        return joined.ToDictionary(o => o.Key, o => o.Value.ToArray());
+    }
+
     /// <summary>Outputs by name, row-major [rows, width]; every row is an output row.</summary>
     public static Dictionary<string, T[]> Run<T>(IBackend backend, Graph graph, params int[][] sequences) where T : unmanaged
     {

@@ -44,5 +44,15 @@ public static class ArchitectureRegistry
         }
     }
 
+    /// <summary>The table of the documentation: a row an architecture file, with its names in both formats.</summary>
+    public static string Markdown()
+    {
+        var rows = Entries.GroupBy(e => e.Type).OrderBy(g => g.Key.Name, StringComparer.Ordinal)
+            .Select(g => $"| {g.Key.Name} | {Join(g.Select(e => e.Name.Gguf))} | {Join(g.Select(e => e.Name.HuggingFace))} |\n");
+        return "| file | GGUF | Hugging Face |\n|---|---|---|\n" + string.Concat(rows);
+
+        static string Join(IEnumerable<string?> names) => names.OfType<string>().Distinct().ToArray() is { Length: > 0 } known ? string.Join(", ", known.Select(n => $"`{n}`")) : "–";
+    }
+
     private static Type? Find(Func<ArchitectureAttribute, string?> key, string? name) => Entries.FirstOrDefault(e => key(e.Name) == name).Type;
 }

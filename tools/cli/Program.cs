@@ -1,6 +1,47 @@
+using System.CommandLine;
+using Tare.Cli.Commands;
+using Tare.Execution;
+using Tare.Formats;
+using Tare.Graphs;
+
 namespace Tare.Cli;
 
+/// <summary>The command <c>tare</c>: data on stdout, all else on stderr; exit codes 0, 1 (failed), 2 (usage), 130 (interrupted).</summary>
 internal static class Program
 {
-    private static int Main() => 2;
+    private static async Task<int> Main(string[] arguments)
+    {
+        var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
+        {
+            InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
+        };
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync($"tare: {error.Message.ReplaceLineEndings(" ")}");
+            return 2;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (OperationCanceledException)
+        {
+            await Console.Error.WriteLineAsync("tare: interrupted");
+            return 130;
+        }
+        catch (UsageException e)
+        {
+            await Console.Error.WriteLineAsync($"tare: {e.Message}");
+            return 2;
+        }
+        catch (Exception e) when (e is ModelFileException or GraphException or UnsupportedOpException or ArgumentException or IOException or UnauthorizedAccessException or OutOfMemoryException)
+        {
+            await Console.Error.WriteLineAsync($"tare: {e.Message.ReplaceLineEndings(" ")}");
+            return 1;
+        }
+    }
 }
+
+/// <summary>Arguments that parse but make no sense together: exit code 2.</summary>
+internal sealed class UsageException(string message) : Exception(message);

@@ -10,9 +10,10 @@ internal static class Linears
     {
         int width = types[0].Width, rows = x[0].Length / width, outputs = (int)op.Weight.Rows;
         double[] weight = step.Weights.Get(op.Weight), bias = op.Bias is null ? new double[outputs] : step.Weights.Get(op.Bias);
-        for (int r = 0; r < rows; r++)
-            for (int o = 0; o < outputs; o++)
-                y[0][r * outputs + o] = bias[o] + Dot(weight, o * width, x[0], r * width, width);
+        step.ForEach(outputs, o =>
+        {
+            for (int r = 0; r < rows; r++) y[0][r * outputs + o] = bias[o] + Dot(weight, o * width, x[0], r * width, width);
+        });
         if (op.Adapters.IsEmpty) return;
         for (int r = 0; r < rows; r++)
         {

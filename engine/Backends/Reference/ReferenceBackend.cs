@@ -7,8 +7,21 @@ namespace Tare.Backends.Reference;
 /// <summary>Interprets any graph in F64 with the plainest code: the oracle for every kernel and every pass.</summary>
 public sealed class ReferenceBackend : IBackend
 {
+    private readonly int _threads;
+
+    /// <summary>Computes on all processors.</summary>
+    public ReferenceBackend() : this(Environment.ProcessorCount) { }
+
+    /// <summary>Computes on the given number of threads; results do not depend on it.</summary>
+    public ReferenceBackend(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        _threads = threads;
+        Device = new DeviceInfo("Reference", "float64 interpreter", "scalar", threads);
+    }
+
     /// <inheritdoc/>
-    public DeviceInfo Device { get; } = new("Reference", "float64 interpreter", "none", 1);
+    public DeviceInfo Device { get; }
 
     /// <inheritdoc/>
     public bool Supports(Op op, [NotNullWhen(false)] out string? reason)
@@ -38,7 +51,7 @@ public sealed class ReferenceBackend : IBackend
             store.Get(weight);
             progress?.Report(new LoadProgress(done += weight.Rows * weight.Width * sizeof(double), total, weight.ToString()!));
         }
-        return new ReferenceProgram(graph, store, limits);
+        return new ReferenceProgram(graph, store, limits, _threads);
     }
 
     /// <inheritdoc/>

@@ -38,6 +38,9 @@ internal static class ReferenceOps
         Add<Attention>(AttentionOps.Attend);
     }
 
+    /// <summary>Names of all ops that have a kernel, sorted.</summary>
+    public static IReadOnlyList<string> Names => [.. Kernels.Keys.Select(t => t.Name).Order(StringComparer.Ordinal)];
+
     public static bool Knows(Op op) => Kernels.ContainsKey(op.GetType());
 
     public static void Run(Node node, ValueInfo[] types, double[][] x, double[][] y, ReferenceStep step) => Kernels[node.Op.GetType()](node, types, x, y, step);

@@ -6,7 +6,7 @@ using Tare.Graphs.Ops;
 namespace Tare.Backends.Reference;
 
 /// <summary>Runs a graph node by node; a step is finished when Enqueue returns.</summary>
-internal sealed class ReferenceProgram(Graph graph, ReferenceWeights weights, ProgramLimits limits) : IProgram
+internal sealed class ReferenceProgram(Graph graph, ReferenceWeights weights, ProgramLimits limits, int threads) : IProgram
 {
     private readonly int _adapters = graph.Nodes.Select(n => n.Op).OfType<Linear>().Select(l => l.Adapters.Length).DefaultIfEmpty().Max();
     private readonly bool _tokens = graph.Nodes.Any(n => n.Op is Input { Kind: InputKind.Tokens });
@@ -19,7 +19,7 @@ internal sealed class ReferenceProgram(Graph graph, ReferenceWeights weights, Pr
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
     {
         var state = StepCheck.Check(step, Signature, states, _tokens, _residual, _adapters);
-        var run = new ReferenceStep(step, state as ReferenceState, weights);
+        var run = new ReferenceStep(step, state as ReferenceState, weights, threads);
         if (state is not null && run.State is null) throw new ArgumentException("the state belongs to another backend");
         CheckIndices(run);
         _values = new double[graph.Nodes.Length][][];

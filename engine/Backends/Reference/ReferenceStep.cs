@@ -6,9 +6,11 @@ namespace Tare.Backends.Reference;
 /// <summary>A step's data as arrays, with what kernels ask for a row: its sequence, its position, its adapter.</summary>
 internal sealed class ReferenceStep
 {
-    public ReferenceStep(in Step step, ReferenceState? state, ReferenceWeights weights)
+    private readonly ParallelOptions _parallel;
+
+    public ReferenceStep(in Step step, ReferenceState? state, ReferenceWeights weights, int threads)
     {
-        (State, Weights) = (state, weights);
+        (State, Weights, _parallel) = (state, weights, new ParallelOptions { MaxDegreeOfParallelism = threads });
         Sequences = step.Sequences.ToArray();
         Rows = step.Rows;
         Tokens = step.Tokens.ToArray();
@@ -39,6 +41,9 @@ internal sealed class ReferenceStep
 
     /// <summary>The layer behind a cache value, by the (empty) array that stands for it.</summary>
     public Dictionary<double[], int> Caches { get; } = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Runs independent pieces of a kernel; what a piece computes does not depend on the number of threads.</summary>
+    public void ForEach(int count, Action<int> piece) => Parallel.For(0, count, _parallel, piece);
 
     public int RowsOf(RowAxis axis) => axis switch
     {

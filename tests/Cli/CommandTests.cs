@@ -1,0 +1,118 @@
+using System.Text.Json;
+using Tare.Formats;
+using Tare.Models;
+using Tare.Tests.Models;
+using Tare.Tests.Support;
+
+namespace Tare.Tests.Cli;
+
+public sealed class CommandTests : IDisposable
+{
+    private static readonly string Fable = Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf");
+    private readonly string _folder = Directory.CreateTempSubdirectory("tare-cli-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, true);
+
+    [ConformanceFact("architectures")]
+    public void Logits_and_hidden_states_match_the_reference_in_chunks_too()
+    {
+        string root = SharedData.Conformance("architectures")!;
+        foreach (string name in new[] { "llama", "deepseek-v3", "opt-post-ln", "bert" })
+        {
+            string folder = Path.Combine(root, name);
+            using var expected = ModelFile.Open(Path.Combine(folder, "expected.safetensors"));
+            int[] ids = ArchitectureCase.Tokens(expected)[1];
+            expected.TryGetTensor("logits", out var logits).ShouldBeTrue();
+            float[] second = logits!.ToArray()[(int)(logits.ElementCount / 2)..];
+            var states = ArchitectureCase.HiddenStates(expected);
+            foreach (string[] extra in new[] { new string[] { "--hidden" }, ["--hidden", "--chunk", "7", "-t", "1", "--no-mmap", "--precision", "exact"] })
+            {
+                string target = Path.Combine(_folder, "out.safetensors");
+                CommandLine.Run(["logits", "-m", folder, "--ids", string.Join(',', ids), "-o", target, .. extra]).ExitCode.ShouldBe(0);
+                using var written = ModelFile.Open(target);
+                written.TryGetTensor("logits", out var values).ShouldBeTrue();
+                values!.Shape.ShouldBe([24, logits.Width]);
+                Nmse.WorstRow(values.ToArray(), second, logits.Width).ShouldBeLessThan(1e-12, name);
+                float[] hidden = written.TryGetTensor("hidden_states", out var all) ? all.ToArray() : [.. Enumerable.Range(0, states.Count).SelectMany(i => { written.TryGetTensor($"hidden_states.{i}", out var one).ShouldBeTrue(); return one!.ToArray(); })];
+                int at = 0;
+                foreach (var (layer, width) in states)
+                {
+                    Nmse.WorstRow(hidden.AsSpan(at, 24 * width), layer.AsSpan(layer.Length / 2), width).ShouldBeLessThan(1e-12, name);
+                    at += 24 * width;
+                }
+                at.ShouldBe(hidden.Length);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("F32")]
+    [InlineData("F16")]
+    [InlineData("BF16")]
+    public void Export_writes_every_tensor_decoded(string type)
+    {
+        string target = Path.Combine(_folder, "out.safetensors");
+        CommandLine.Run("export", "-m", Fable, "-o", target, "--type", type).ExitCode.ShouldBe(0);
+        using var original = ModelFile.Open(Fable);
+        using var exported = ModelFile.Open(target);
+        exported.Tensors.Select(t => t.Name).ShouldBe(original.Tensors.Select(t => t.Name));
+        foreach (var tensor in original.Tensors)
+        {
+            exported.TryGetTensor(tensor.Name, out var copy).ShouldBeTrue();
+            copy!.Type.ToString().ShouldBe(type);
+            copy.Shape.ShouldBe(tensor.Shape);
+            float[] from = tensor.ToArray(), to = copy.ToArray();
+            double bound = type == "F32" ? 0 : type == "F16" ? 1.0 / 2048 : 1.0 / 256;
+            for (int i = 0; i < from.Length; i++) Math.Abs(to[i] - from[i]).ShouldBeLessThanOrEqualTo((float)(bound * Math.Abs(from[i]) + (type == "F16" ? 3e-8 : 0)));
+        }
+    }
+
+    [Fact]
+    public void Inspect_and_graph_give_json_that_parses()
+    {
+        using var inspected = JsonDocument.Parse(CommandLine.Run("inspect", Fable, "--json").Output);
+        inspected.RootElement.GetProperty("metadata").GetProperty("general.architecture").GetString().ShouldBe("gpt2");
+        inspected.RootElement.GetProperty("tensors").GetArrayLength().ShouldBe(77);
+        using var graph = JsonDocument.Parse(CommandLine.Run("graph", "-m", Fable, "--json").Output);
+        graph.RootElement.GetProperty("blocks").GetInt32().ShouldBe(6);
+        graph.RootElement.GetProperty("hidden_states").GetArrayLength().ShouldBe(7);
+        CommandLine.Run("inspect", Fable, "--tensors").Output.ShouldContain("blk.5.ffn_down.weight");
+        CommandLine.Run("graph", "-m", Fable).Output.ShouldContain("block 5");
+        using var doctor = JsonDocument.Parse(CommandLine.Run("doctor", "--json").Output);
+        doctor.RootElement.GetProperty("weight_types").EnumerateArray().Select(t => t.GetString()).ShouldContain("Q4_K");
+    }
+
+    [Fact]
+    public void Faults_end_in_one_line_and_the_right_exit_code()
+    {
+        void Ends(int code, string containing, params string[] arguments)
+        {
+            var (exit, output, error) = CommandLine.Run(arguments);
+            exit.ShouldBe(code, error);
+            output.ShouldBeEmpty();
+            error.TrimEnd('\n').Split('\n').Length.ShouldBe(1, error);
+            error.ShouldStartWith("tare: ");
+            error.ShouldContain(containing);
+        }
+        string target = Path.Combine(_folder, "out.safetensors");
+        Ends(1, "no such file", "inspect", Path.Combine(_folder, "nothing.gguf"));
+        Ends(1, "99999", "logits", "-m", Fable, "--ids", "99999", "-o", target);
+        Ends(1, "is the input itself", "export", "-m", Fable, "-o", Fable);
+        Ends(2, "'x' is not a token id", "logits", "-m", Fable, "--ids", "1,x", "-o", target);
+        Ends(2, "fast", "logits", "-m", Fable, "--ids", "1", "--precision", "fast", "-o", target);
+        Ends(2, "chunk", "logits", "-m", Fable, "--ids", "1", "--chunk", "0", "-o", target);
+        Ends(2, "--frobnicate", "inspect", Fable, "--frobnicate");
+        File.Exists(target).ShouldBeFalse();
+        File.WriteAllText(Path.Combine(_folder, "config.json"), """{"architectures":["WonderForCausalLM"]}""");
+        File.Copy(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free", "model.safetensors"), Path.Combine(_folder, "model.safetensors"));
+        Ends(1, "WonderForCausalLM", "graph", "-m", _folder);
+    }
+
+    [Fact]
+    public void The_table_of_architectures_in_the_documentation_is_the_registry()
+    {
+        string table = ArchitectureRegistry.Markdown();
+        CommandLine.Run("models", "--markdown").Output.ShouldBe(table);
+        File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "models.md")).ShouldContain(table);
+    }
+}

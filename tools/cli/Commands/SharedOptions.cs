@@ -1,0 +1,32 @@
+using System.CommandLine;
+
+namespace Tare.Cli.Commands;
+
+/// <summary>Options that several commands take in the same form.</summary>
+internal static class SharedOptions
+{
+    public static Option<string> Model() => new("-m", "--model") { Description = "A .gguf, a .safetensors or a checkpoint folder.", Required = true };
+
+    public static Option<string> Output() => new("-o", "--output") { Description = "The file to write; it appears whole or not at all.", Required = true };
+
+    public static Option<bool> Json() => new("--json") { Description = "Print JSON instead of a table." };
+
+    public static Option<bool> NoMap() => new("--no-mmap") { Description = "Copy the file into memory instead of mapping it." };
+
+    public static Option<int> Threads()
+    {
+        var option = new Option<int>("-t", "--threads") { Description = "Threads that compute.", DefaultValueFactory = _ => Environment.ProcessorCount };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, out int value) && value is < 1 or > 1024) result.AddError($"-t {result.Tokens[0].Value}: give 1 to 1024 threads");
+        });
+        return option;
+    }
+
+    public static Option<string> Precision()
+    {
+        var option = new Option<string>("--precision") { Description = "exact: activations and cache in at least F32.", DefaultValueFactory = _ => "exact" };
+        option.AcceptOnlyFromAmong("exact");
+        return option;
+    }
+}
