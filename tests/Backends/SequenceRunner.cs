@@ -37,7 +37,7 @@ internal sealed class SequenceRunner(IBackend backend, KvLayout kv, int pagesPer
         var step = new Step
         {
             Sequences = sequences.ToArray(),
-            Tokens = residual is null || program.Signature.Graph.Nodes.Any(n => n.Op is Graphs.Ops.Input { Kind: Graphs.Ops.InputKind.Tokens }) ? parts.SelectMany(p => p.Tokens).ToArray() : [],
+            Tokens = residual is null || program.Signature.Graph.Nodes.Any(n => n.Op is Tare.Graphs.Ops.Input { Kind: Tare.Graphs.Ops.InputKind.Tokens }) ? parts.SelectMany(p => p.Tokens).ToArray() : [],
             Residual = residual ?? [],
             Pages = kv.Groups.IsEmpty ? [] : pages.ToArray(),
             PageStarts = kv.Groups.IsEmpty ? [] : starts.ToArray(),

@@ -22,7 +22,7 @@ internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width 
         Value Linear(Value x, string name, int rows)
         {
             int width = g.WidthOf(x);
-            var op = new Graphs.Ops.Linear(W(name, rows, width), W($"{name}.bias", 1, rows));
+            var op = new Tare.Graphs.Ops.Linear(W(name, rows, width), W($"{name}.bias", 1, rows));
             if (Adapters) op = op with { Adapters = [new(W($"{name}.a1", 2, width), W($"{name}.b1", rows, 2), 0.7), new(W($"{name}.a2", 3, width), W($"{name}.b2", rows, 3), -1.3)] };
             return g.Append(op, x);
         }

@@ -43,6 +43,7 @@ public sealed record CenterOutputWeight(Weight Source) : Weight
     /// <inheritdoc/>
     public override void Read(long firstRow, int count, Span<float> destination)
     {
+        CheckRange(firstRow, count, destination.Length);
         var wide = new double[count * Width];
         Read(firstRow, count, wide);
         for (int i = 0; i < wide.Length; i++) destination[i] = (float)wide[i];
