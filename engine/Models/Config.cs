@@ -107,6 +107,14 @@ internal sealed class Config
         return value.ValueKind == JsonValueKind.Object ? new Config(_path, null, value) : throw Error(huggingFace, $"{Show(value)} is not an object");
     }
 
+    /// <summary>Whether each layer is windowed, from <c>layer_types</c> (Transformers 5), or null where that is absent; one entry a layer, full or sliding.</summary>
+    public bool[]? WindowedLayers(int layers)
+    {
+        if (FindStrings("layer_types") is not string[] kinds) return null;
+        if (kinds.Length != layers) throw Error("layer_types", $"{kinds.Length} entries for {layers} layers");
+        return [.. kinds.Select(k => k switch { "sliding_attention" => true, "full_attention" => false, _ => throw Error("layer_types", $"'{k}' is not known (known: full_attention, sliding_attention)") })];
+    }
+
     /// <summary>An array of strings of config.json, or null.</summary>
     public string[]? FindStrings(string huggingFace)
     {

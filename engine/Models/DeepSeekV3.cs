@@ -16,6 +16,10 @@ internal sealed class DeepSeekV3 : IArchitecture
         var norm = NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon"));
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         var latent = Latent.Read(c, w);
+        foreach (var (key, expected) in new[] { ("scoring_func", "sigmoid"), ("topk_method", "noaux_tc") })
+            if (c.FindString(key) is string value && value != expected) throw c.Error(key, $"'{value}' is not supported ('{expected}' is)");
+        if (c.FindInt("moe_layer_freq") is int frequency and not 1) throw c.Error("moe_layer_freq", $"{frequency} is not supported (1 is)");
+        if (c.IsGguf && c.FindInt(null, "expert_gating_func") is var gating and not 2) throw c.Error("expert_gating_func", $"{gating?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "missing"}: only 2 (sigmoid, DeepSeek-V3) is supported");
         int denseLayers = c.FindInt("first_k_dense_replace", "leading_dense_block_count") ?? 0;
         var g = new GraphBuilder();
 
@@ -35,9 +39,7 @@ internal sealed class DeepSeekV3 : IArchitecture
 
     private static Value Experts(GraphBuilder g, Config c, WeightSource b, Value x, ActivationKind activation)
     {
-        int? gating = c.FindInt(null, "expert_gating_func");
-        var score = c.IsGguf ? gating == 2 ? RouterScore.Sigmoid : RouterScore.Softmax : RouterScore.Sigmoid;
-        var spec = new RouterSpec(c.Size("n_routed_experts", "expert_count"), c.Size("num_experts_per_tok", "expert_used_count"), score,
+        var spec = new RouterSpec(c.Size("n_routed_experts", "expert_count"), c.Size("num_experts_per_tok", "expert_used_count"), RouterScore.Sigmoid,
             Normalize: c.FindBool("norm_topk_prob", "expert_weights_norm") ?? true, NormalizeEpsilon: 1e-20, Scale: c.FindFloat("routed_scaling_factor", "expert_weights_scale") ?? 1,
             Groups: c.FindInt("n_group", "expert_group_count") ?? 1, UsedGroups: c.FindInt("topk_group", "expert_group_used_count") ?? 1);
         Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), b.Find("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), activation,
@@ -57,6 +59,7 @@ internal sealed class DeepSeekV3 : IArchitecture
             int value = c.Size("v_head_dim", "attention.value_length");
             var pairing = c.Bool("rope_interleave", true) ? RopePairing.Neighbors : RopePairing.Halves;
             var scaling = c.Section("rope_parameters") ?? c.Section("rope_scaling");
+            if (c.IsGguf && (c.FindString(null, "rope.scaling.type") ?? "none") is not "none" and var kind) throw c.Error("rope.scaling.type", $"'{kind}' is not supported in deepseek2 files; the checkpoint folder can be used");
             double scale = 1 / Math.Sqrt(plain + rotary);
             if (scaling?.FindFloat("mscale_all_dim") is > 0 and double all && scaling.FindFloat("factor") is > 1 and double factor) scale *= Math.Pow(0.1 * all * Math.Log(factor) + 1, 2);
             return new Latent(heads, plain, rotary, value, rank, RopeScaling.Read(c, w, heads, rotary, rotary, pairing), scale);

@@ -19,7 +19,7 @@ internal sealed class Gemma2 : IArchitecture
         double scalar = c.IsGguf ? layers == LayersOf27B ? (double)d / heads.Heads : heads.Width : c.Float("query_pre_attn_scalar");
         double? scoreCap = c.FindFloat("attn_logit_softcapping", "attn_logit_softcapping"), logitCap = c.FindFloat("final_logit_softcapping", "final_logit_softcapping");
         int? window = c.FindInt("sliding_window", "attention.sliding_window");
-        string[]? kinds = c.FindStrings("layer_types");
+        bool[]? kinds = c.WindowedLayers(layers);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -28,7 +28,7 @@ internal sealed class Gemma2 : IArchitecture
         {
             var b = w.Scope($"model.layers.{i}", $"blk.{i}");
             using var _ = g.Block(x);
-            bool windowed = kinds is null ? i % 2 == 0 : i < kinds.Length && kinds[i] == "sliding_attention";
+            bool windowed = kinds?[i] ?? i % 2 == 0;
             var spec = heads.Attention(1 / Math.Sqrt(scalar), windowed ? window : null) with { SoftCap = scoreCap };
             Value a = DecoderParts.Attention(g, b, g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm")), heads, rope, spec);
             x = g.Add(x, g.Norm(a, norm, b.Norm("post_attention_layernorm", "post_attention_norm")));

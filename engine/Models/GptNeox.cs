@@ -11,8 +11,7 @@ internal sealed class GptNeox : IArchitecture
     {
         var heads = HeadLayout.Read(c);
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_eps", "attention.layer_norm_epsilon"));
-        int rotated = c.FindInt(null, "rope.dimension_count")
-            ?? (int)(heads.Width * (c.Section("rope_parameters")?.FindFloat("partial_rotary_factor") ?? c.FindFloat("rotary_pct") ?? c.FindFloat("partial_rotary_factor") ?? 0.25));
+        int rotated = heads.Rotated(c, 0.25, "rotary_pct");
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.GeluErf);
         bool parallel = c.FindBool("use_parallel_residual", "use_parallel_residual") ?? true;

@@ -14,6 +14,11 @@ internal readonly record struct HeadLayout(int Heads, int KvHeads, int Width)
         return headWidth > 0 ? new(count, kv, headWidth) : throw config.Error("head_dim", $"{headWidth} is not > 0");
     }
 
+    /// <summary>Rotated elements of a head: <c>rope.dimension_count</c> in GGUF, where a missing key means the whole head, else a fraction of the head from config.json.</summary>
+    public int Rotated(Config config, double otherwise, string fraction = "partial_rotary_factor") => config.IsGguf
+        ? config.FindInt(null, "rope.dimension_count") ?? Width
+        : (int)(Width * (config.Section("rope_parameters")?.FindFloat("partial_rotary_factor") ?? config.FindFloat(fraction) ?? otherwise));
+
     /// <summary>Attention over these heads; the scale defaults to 1/√width.</summary>
     public AttentionSpec Attention(double? scale = null, int? window = null) => new(Heads, KvHeads, Width, Width, scale ?? 1 / Math.Sqrt(Width), Window: window);
 }

@@ -11,7 +11,7 @@ internal sealed class Phi2 : IArchitecture
         if (c.Bool("qk_layernorm", false)) throw c.Error("qk_layernorm", "true is not supported");
         var heads = HeadLayout.Read(c);
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_eps", "attention.layer_norm_epsilon"));
-        int rotated = c.FindInt(null, "rope.dimension_count") ?? (int)(heads.Width * (c.Section("rope_parameters")?.FindFloat("partial_rotary_factor") ?? c.FindFloat("partial_rotary_factor") ?? 0.5));
+        int rotated = heads.Rotated(c, 0.5);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.GeluTanh);
         var g = new GraphBuilder();

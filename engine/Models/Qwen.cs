@@ -15,16 +15,17 @@ internal sealed class Qwen : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         bool windows = c.Bool("use_sliding_window", false);
-        string[]? kinds = c.FindStrings("layer_types");
+        int layers = c.Size("num_hidden_layers", "block_count");
+        bool[]? kinds = c.WindowedLayers(layers);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
         Value x = g.Embed(embedding);                                                                       // [Rows, d]
-        for (int i = 0; i < c.Size("num_hidden_layers", "block_count"); i++)
+        for (int i = 0; i < layers; i++)
         {
             var b = w.Scope($"model.layers.{i}", $"blk.{i}");
             using var _ = g.Block(x);
-            bool windowed = windows && (kinds is null ? i >= c.Int("max_window_layers") : i < kinds.Length && kinds[i] == "sliding_attention");
+            bool windowed = windows && (kinds?[i] ?? i >= c.Int("max_window_layers"));
             Func<Value, Value>? QkNorm(string name, string gguf, int count) => b.Has($"{name}.weight", $"{gguf}.weight") ? v => g.Norm(v, NormSpec.RmsNorm(epsilon, groups: count), b.Norm(name, gguf)) : null;
             x = g.Add(x, DecoderParts.Attention(g, b, g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm")), heads, rope, heads.Attention(window: windowed ? c.FindInt("sliding_window") : null),
                 QkNorm("self_attn.q_norm", "attn_q_norm", heads.Heads), QkNorm("self_attn.k_norm", "attn_k_norm", heads.KvHeads)));

@@ -23,6 +23,7 @@ internal static class RopeScaling
         if (weights.Find(null, "rope_freqs.weight") is { } divisors)
         {
             float[] d = divisors.ToVector();
+            if (kind is not ("default" or "none" or "llama3" or "longrope")) throw config.Error("rope.scaling.type", $"'{kind}' together with rope_freqs.weight is not supported");
             if (d.Length != frequencies.Length || d.Any(v => !(v > 0))) throw config.Error("rope_freqs.weight", $"{d.Length} divisors for {frequencies.Length} frequencies, or one is not > 0");
             return Spec(frequencies.Select((f, i) => f / d[i]));
         }
@@ -35,7 +36,7 @@ internal static class RopeScaling
             "default" or "none" => Spec(frequencies),
             "linear" => Spec(frequencies.Select(f => f / factor)),
             "dynamic" => Spec(frequencies, dynamic: new DynamicRope(theta, factor, maximum)),
-            "llama3" => Spec(Llama3(frequencies, factor, scaling!.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original)),
+            "llama3" when scaling is not null => Spec(Llama3(frequencies, factor, scaling.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original)),
             "yarn" => Spec(Yarn(config, frequencies, theta, factor, original, scaling), YarnMagnitude(scaling, config, factor)),
             _ => throw config.Error("rope_scaling", $"type '{kind}' is not known (known: default, linear, dynamic, llama3, yarn)"),
         };

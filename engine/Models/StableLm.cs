@@ -13,7 +13,7 @@ internal sealed class StableLm : IArchitecture
         var heads = HeadLayout.Read(c);
         double epsilon = c.Float("layer_norm_eps", "attention.layer_norm_epsilon");
         var norm = NormSpec.LayerNorm(epsilon);
-        int rotated = c.FindInt(null, "rope.dimension_count") ?? (int)(heads.Width * (c.Section("rope_parameters")?.FindFloat("partial_rotary_factor") ?? c.FindFloat("partial_rotary_factor") ?? 0.25));
+        int rotated = heads.Rotated(c, 0.25);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         var g = new GraphBuilder();

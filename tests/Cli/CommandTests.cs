@@ -45,6 +45,27 @@ public sealed class CommandTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Tokenize_and_detokenize_take_json_and_logits_takes_text()
+    {
+        const string Texts = """["Once upon a time","a<|endoftext|>b",""]""";
+        CommandLine.RunWithInput(Texts, "tokenize", "-m", Fable, "--json").Output.Trim().ShouldStartWith("[[0,2719,693,259,523],[0,");
+        string plain = CommandLine.RunWithInput(Texts, "tokenize", "-m", Fable, "--json", "--no-add-special", "--no-parse-special").Output.Trim();
+        plain.ShouldStartWith("[[2719,693,259,523],[");
+        plain.ShouldNotContain(",0,");
+        plain.ShouldEndWith(",[]]");
+        CommandLine.RunWithInput(plain, "detokenize", "-m", Fable, "--json").Output.Trim().ShouldBe(JsonSerializer.Serialize(JsonSerializer.Deserialize<string[]>(Texts)));
+        CommandLine.RunWithInput("[[0,2719]]", "detokenize", "-m", Fable, "--json", "--skip-special").Output.Trim().ShouldBe("[\"Once\"]");
+        CommandLine.RunWithInput("{", "tokenize", "-m", Fable, "--json").ExitCode.ShouldBe(2);
+        CommandLine.RunWithInput("[null]", "tokenize", "-m", Fable, "--json").ExitCode.ShouldBe(2);
+        CommandLine.RunWithInput("[[99999]]", "detokenize", "-m", Fable, "--json").ExitCode.ShouldBe(1);
+        string byText = Path.Combine(_folder, "text.safetensors"), byIds = Path.Combine(_folder, "ids.safetensors");
+        CommandLine.Run("logits", "-m", Fable, "--text", "Once upon a time", "-o", byText).ExitCode.ShouldBe(0);
+        CommandLine.Run("logits", "-m", Fable, "--ids", "0,2719,693,259,523", "-o", byIds).ExitCode.ShouldBe(0);
+        File.ReadAllBytes(byText).ShouldBe(File.ReadAllBytes(byIds));
+        CommandLine.Run("logits", "-m", Fable, "-o", byIds).ExitCode.ShouldBe(2);
+    }
+
     [Theory]
     [InlineData("F32")]
     [InlineData("F16")]

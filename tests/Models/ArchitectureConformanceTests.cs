@@ -38,6 +38,15 @@ public sealed class ArchitectureConformanceTests
         Nmse.WorstRow(outputs[GraphBuilder.LogitsOutput], logits!.ToArray(), logits.Width).ShouldBeLessThan(1e-12, "logits");
     }
 
+    [Fact]
+    public void The_registered_names_are_those_that_the_numbers_were_checked_for()
+    {
+        ArchitectureRegistry.GgufNames.ShouldBe(["bert", "bloom", "command-r", "deepseek2", "gemma2", "gpt2", "gptneox", "llama", "olmo", "olmo2", "phi2", "qwen2", "qwen3", "stablelm"]);
+        ArchitectureRegistry.HuggingFaceNames.ShouldBe(["BertForMaskedLM", "BertModel", "BloomForCausalLM", "CohereForCausalLM", "DeepseekV3ForCausalLM", "GPT2LMHeadModel", "GPTNeoXForCausalLM",
+            "Gemma2ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "OPTForCausalLM", "Olmo2ForCausalLM", "OlmoForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
+            "Qwen3ForCausalLM", "StableLmForCausalLM"]);
+    }
+
     [ConformanceFact("architectures")]
     public void Both_config_dialects_give_the_same_graph()
     {

@@ -17,15 +17,18 @@ internal static class LogitsCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), output = SharedOptions.Output(), precision = SharedOptions.Precision();
-        var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds, Required = true };
+        var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds };
+        var text = new Option<string>("--text") { Description = "A text; BOS is added as the file says, special tokens in it are parsed." };
         var hidden = new Option<bool>("--hidden") { Description = "Also write hidden_states [layers + 1, T, width]." };
         var chunk = new Option<int>("--chunk") { Description = "Tokens a step (default: all).", DefaultValueFactory = _ => int.MaxValue };
         Option<int> threads = SharedOptions.Threads();
         var noMap = SharedOptions.NoMap();
-        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, hidden, precision, threads, chunk, noMap, output };
+        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, threads, chunk, noMap, output };
         command.SetAction((arguments, cancel) =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
+            bool byIds = arguments.GetResult(ids) is not null;
+            if (byIds == arguments.GetResult(text) is not null) throw new UsageException("logits: give either --ids or --text");
             using var file = ModelFile.Open(arguments.GetValue(model)!, new OpenOptions { Map = !arguments.GetValue(noMap) });
             string target = arguments.GetValue(output)!;
             file.RefuseToOverwrite(target);
@@ -33,10 +36,11 @@ internal static class LogitsCommand
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null && !arguments.GetValue(hidden)) throw new ModelFileException(file.Path, "the model has no head, so it gives no logits; ask for --hidden");
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
+            int[] tokens = byIds ? arguments.GetValue(ids)! : ModelTokenizer.Of(file).Encode(arguments.GetValue(text)!);
             using var backend = new ReferenceBackend(arguments.GetValue(threads));
-            var values = WholeSequences.RunChunked<float>(backend, graph, arguments.GetValue(ids)!, arguments.GetValue(chunk), new LoadReport(), cancel);
+            var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
-            Write(target, graph, values, arguments.GetValue(ids)!.Length);
+            Write(target, graph, values, tokens.Length);
             return Task.FromResult(0);
         });
         return command;

@@ -1,0 +1,29 @@
+namespace Tare.Tokenizers;
+
+/// <summary>Finds the tokens that are cut out of a text before anything else: leftmost, and the longest of those that begin at one place.</summary>
+internal sealed class SpecialTokens
+{
+    private readonly Dictionary<char, (string Text, int Id)[]> _byFirst;
+
+    public SpecialTokens(IEnumerable<(string Text, int Id)> tokens)
+        => _byFirst = tokens.Where(t => t.Text.Length > 0).GroupBy(t => t.Text[0]).ToDictionary(g => g.Key, g => g.OrderByDescending(t => t.Text.Length).ToArray());
+
+    /// <summary>Calls back for each stretch of plain text and each token, in order.</summary>
+    public void Partition(string text, Action<int, int> plain, Action<int> token)
+    {
+        int start = 0;
+        for (int at = 0; at < text.Length;)
+        {
+            var found = _byFirst.TryGetValue(text[at], out var candidates) ? Array.Find(candidates, c => string.CompareOrdinal(text, at, c.Text, 0, c.Text.Length) == 0) : default;
+            if (found.Text is null)
+            {
+                at++;
+                continue;
+            }
+            if (start < at) plain(start, at);
+            token(found.Id);
+            start = at += found.Text.Length;
+        }
+        if (start < text.Length) plain(start, text.Length);
+    }
+}
