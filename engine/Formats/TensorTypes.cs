@@ -8,7 +8,17 @@ internal static class TensorTypes
 {
     private static readonly ImmutableDictionary<int, string> Undecodable = new Dictionary<int, string>
     {
-        [4] = "Q4_2", [5] = "Q4_3", [9] = "Q8_1", [15] = "Q8_K", [31] = "Q4_0_4_4", [32] = "Q4_0_4_8", [33] = "Q4_0_8_8", [36] = "IQ4_NL_4_4", [37] = "IQ4_NL_4_8", [38] = "IQ4_NL_8_8", [41] = "Q1_0",
+        [4] = "Q4_2",
+        [5] = "Q4_3",
+        [9] = "Q8_1",
+        [15] = "Q8_K",
+        [31] = "Q4_0_4_4",
+        [32] = "Q4_0_4_8",
+        [33] = "Q4_0_8_8",
+        [36] = "IQ4_NL_4_4",
+        [37] = "IQ4_NL_4_8",
+        [38] = "IQ4_NL_8_8",
+        [41] = "Q1_0",
     }.ToImmutableDictionary();
 
     /// <summary>The types that can be decoded, as error messages list them.</summary>

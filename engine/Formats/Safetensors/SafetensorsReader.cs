@@ -13,8 +13,18 @@ internal static class SafetensorsReader
 
     private static readonly ImmutableDictionary<string, TensorType> Types = new Dictionary<string, TensorType>
     {
-        ["F64"] = TensorType.F64, ["F32"] = TensorType.F32, ["F16"] = TensorType.F16, ["BF16"] = TensorType.BF16, ["F8_E4M3"] = TensorType.F8_E4M3, ["F8_E5M2"] = TensorType.F8_E5M2,
-        ["I8"] = TensorType.I8, ["I16"] = TensorType.I16, ["I32"] = TensorType.I32, ["I64"] = TensorType.I64, ["U8"] = TensorType.U8, ["BOOL"] = TensorType.Bool,
+        ["F64"] = TensorType.F64,
+        ["F32"] = TensorType.F32,
+        ["F16"] = TensorType.F16,
+        ["BF16"] = TensorType.BF16,
+        ["F8_E4M3"] = TensorType.F8_E4M3,
+        ["F8_E5M2"] = TensorType.F8_E5M2,
+        ["I8"] = TensorType.I8,
+        ["I16"] = TensorType.I16,
+        ["I32"] = TensorType.I32,
+        ["I64"] = TensorType.I64,
+        ["U8"] = TensorType.U8,
+        ["BOOL"] = TensorType.Bool,
     }.ToImmutableDictionary();
 
     /// <summary>The name that a type has in this format; null where it has none.</summary>
