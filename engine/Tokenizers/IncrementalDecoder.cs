@@ -8,6 +8,7 @@ public sealed class IncrementalDecoder
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     private readonly Tokenizer _tokenizer;
     private readonly bool _skipSpecial;
+    private bool _atStart = true;
 
     internal IncrementalDecoder(Tokenizer tokenizer, bool skipSpecial) => (_tokenizer, _skipSpecial) = (tokenizer, skipSpecial);
 
@@ -20,6 +21,10 @@ public sealed class IncrementalDecoder
     private string Text(ReadOnlySpan<byte> bytes, bool flush)
     {
         var characters = new char[_decoder.GetCharCount(bytes, flush)];
-        return new string(characters, 0, _decoder.GetChars(bytes, characters, flush));
+        string text = new(characters, 0, _decoder.GetChars(bytes, characters, flush));
+        if (text.Length == 0) return text;
+        bool cut = _atStart && _tokenizer.HasSpacePrefix && text[0] == ' ';
+        _atStart = false;
+        return cut ? text[1..] : text;
     }
 }

@@ -1,0 +1,82 @@
+using System.Collections.Frozen;
+using System.Text;
+using Tare.Formats.Gguf;
+using Tare.Tokenizers.PreTokenizers;
+
+namespace Tare.Tokenizers;
+
+/// <summary>Byte-level BPE (<c>tokenizer.ggml.model</c> = <c>gpt2</c>): the text is cut by the rule's expressions, each piece merged as bytes.</summary>
+internal sealed class ByteLevelModel : ITokenModel
+{
+    private static readonly FrozenSet<string> WholeWords = FrozenSet.ToFrozenSet(["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken"], StringComparer.Ordinal);
+
+    private readonly Vocabulary _vocabulary;
+    private readonly int[] _byteIds; // [256], −1 where the vocabulary lacks the byte
+    private readonly Dictionary<(int, int), (int, int)> _merges;
+    private readonly CodePointPattern[] _patterns;
+    private readonly bool _wholeWords;
+
+    public ByteLevelModel(GgufMetadata metadata, Vocabulary vocabulary)
+    {
+        _vocabulary = vocabulary;
+        _byteIds = [.. ByteAlphabet.Characters.Select(c => vocabulary.Ids.GetValueOrDefault(c.ToString(), -1))];
+        _merges = ReadMerges(metadata);
+        string rule = metadata.FindString("tokenizer.ggml.pre") ?? "gpt-2";
+        string[] expressions = PreTokenizerRules.Find(rule) ?? throw metadata.Error("tokenizer.ggml.pre", $"'{rule}' is not known (known: {string.Join(", ", PreTokenizerRules.Names)})");
+        _patterns = [.. expressions.Select(e => new CodePointPattern(e))];
+        _wholeWords = WholeWords.Contains(rule);
+    }
+
+    /// <summary>Rules whose models begin a text with BOS where the file does not say.</summary>
+    public bool AddsBeginningByDefault => _wholeWords;
+
+    public bool HasSpacePrefix => false;
+
+    public byte[] Bytes(int id) => ByteAlphabet.Decode(_vocabulary.Texts[id]);
+
+    public long Encode(string text, bool afterSpecial, List<int> ids)
+    {
+        var merger = new BytePair(_merges);
+        ReadOnlyMemory<int> points = CodePoints.Of(text);
+        List<(int Start, int End)> pieces = [(0, points.Length)], finer = [];
+        foreach (var pattern in _patterns)
+        {
+            finer.Clear();
+            foreach (var (start, end) in pieces) pattern.Split(points, start, end, finer);
+            (pieces, finer) = (finer, pieces);
+        }
+        var symbols = new List<int>();
+        var written = new StringBuilder();
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (var (start, end) in pieces)
+        {
+            symbols.Clear();
+            written.Clear();
+            for (int i = start; i < end; i++)
+                foreach (byte b in utf8[..new Rune(points.Span[i]).EncodeToUtf8(utf8)])
+                {
+                    if (_byteIds[b] >= 0) symbols.Add(_byteIds[b]);
+                    if (_wholeWords) written.Append(ByteAlphabet.Characters[b]);
+                }
+            if (_wholeWords && _vocabulary.Ids.TryGetValue(written.ToString(), out int whole)) ids.Add(whole);
+            else merger.Merge([.. symbols], ids);
+        }
+        return merger.Operations;
+    }
+
+    private Dictionary<(int, int), (int, int)> ReadMerges(GgufMetadata metadata)
+    {
+        string[] lines = metadata.FindStrings("tokenizer.ggml.merges") ?? throw metadata.Error("tokenizer.ggml.merges", "is missing");
+        var merges = new Dictionary<(int, int), (int, int)>(lines.Length);
+        var ids = _vocabulary.Ids;
+        for (int rank = 0; rank < lines.Length; rank++)
+        {
+            int space = lines[rank].Length > 1 ? lines[rank].IndexOf(' ', 1) : -1;
+            if (space < 0) throw metadata.Error("tokenizer.ggml.merges", $"entry {rank} ('{lines[rank]}') is not a pair");
+            string left = lines[rank][..space], right = lines[rank][(space + 1)..];
+            if (ids.TryGetValue(left, out int l) && ids.TryGetValue(right, out int r) && ids.TryGetValue(left + right, out int merged)) merges.TryAdd((l, r), (rank, merged));
+            else throw metadata.Error("tokenizer.ggml.merges", $"entry {rank} ('{lines[rank]}') names a token that the vocabulary lacks");
+        }
+        return merges;
+    }
+}
