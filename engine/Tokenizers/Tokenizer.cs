@@ -15,16 +15,16 @@ public sealed class Tokenizer
     private readonly SpecialTokens _userDefined, _allSpecial;
     private long _operations;
 
-    private Tokenizer(GgufMetadata metadata, Vocabulary vocabulary, ITokenModel model, bool addsBeginning)
+    private Tokenizer(GgufMetadata metadata, Vocabulary vocabulary, ITokenModel model, bool addsBeginning, int? beginning = null, int? end = null)
     {
         (_vocabulary, _model) = (vocabulary, model);
         var tokens = vocabulary.Texts.Select((t, i) => (t, i));
         _userDefined = new SpecialTokens(tokens.Where(t => vocabulary.Kinds[t.i] == TokenKind.UserDefined));
         _allSpecial = new SpecialTokens(tokens.Where(t => IsLiteral(t.i)));
-        BeginningOfSequence = Id("bos_token_id");
-        EndOfSequence = Id("eos_token_id");
+        BeginningOfSequence = (beginning is null ? null : Id("cls_token_id")) ?? Id("bos_token_id") ?? (beginning < Count ? beginning : null);
+        EndOfSequence = (end is null ? null : Id("seperator_token_id")) ?? Id("eos_token_id") ?? (end < Count ? end : null); // spelled so in the format
         AddsBeginningOfSequence = (metadata.FindBool("tokenizer.ggml.add_bos_token") ?? addsBeginning) && BeginningOfSequence is not null;
-        AddsEndOfSequence = (metadata.FindBool("tokenizer.ggml.add_eos_token") ?? false) && EndOfSequence is not null;
+        AddsEndOfSequence = (metadata.FindBool("tokenizer.ggml.add_eos_token") ?? end is not null) && EndOfSequence is not null;
         var ends = new HashSet<int>(new[] { EndOfSequence, Id("eot_token_id"), Id("eom_token_id") }.OfType<int>());
         for (int id = 0; id < Count; id++)
             if (IsLiteral(id) && EndTexts.Contains(vocabulary.Texts[id])) ends.Add(id);
@@ -61,14 +61,15 @@ public sealed class Tokenizer
     /// <summary>Whether decoding takes a leading space away because encoding adds one.</summary>
     internal bool HasSpacePrefix => _model.HasSpacePrefix;
 
-    /// <summary>The tokenizer of a GGUF file: byte-level BPE (<c>gpt2</c>) or SentencePiece BPE (<c>llama</c>). Other kinds are refused by name.</summary>
+    /// <summary>The tokenizer of a GGUF file: byte-level BPE (<c>gpt2</c>), SentencePiece BPE (<c>llama</c>) or WordPiece (<c>bert</c>). Other kinds are refused by name.</summary>
     public static Tokenizer FromGguf(GgufFile file)
     {
         var metadata = file.Metadata;
         string kind = metadata.FindString("tokenizer.ggml.model") ?? throw metadata.Error("tokenizer.ggml.model", "is missing");
-        if (kind is not ("gpt2" or "llama")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama)");
+        if (kind is not ("gpt2" or "llama" or "bert")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama, bert)");
         var vocabulary = new Vocabulary(metadata);
         if (kind == "llama") return new Tokenizer(metadata, vocabulary, new SentencePieceModel(metadata, vocabulary), addsBeginning: true);
+        if (kind == "bert") return new Tokenizer(metadata, vocabulary, new WordPieceModel(metadata, vocabulary), addsBeginning: true, beginning: 101, end: 102);
         var model = new ByteLevelModel(metadata, vocabulary);
         return new Tokenizer(metadata, vocabulary, model, model.AddsBeginningByDefault);
     }
