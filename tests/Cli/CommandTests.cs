@@ -45,6 +45,33 @@ public sealed class CommandTests : IDisposable
         }
     }
 
+    [ConformanceFact("minilm", "models/all-MiniLM-L6-v2.Q8_0.gguf")]
+    public void Embeddings_of_MiniLM_point_where_the_reference_points()
+    {
+        string root = SharedData.Conformance("minilm")!, model = SharedData.Model("all-MiniLM-L6-v2.Q8_0.gguf")!;
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
+        using var expected = ModelFile.Open(Path.Combine(root, "expected.safetensors"));
+        expected.TryGetTensor("embeddings", out var embeddings).ShouldBeTrue();
+        float[] reference = embeddings!.ToArray();
+        string[] sentences = [.. json.RootElement.GetProperty("sentences").EnumerateArray().Select(s => s.GetString()!).Take(4)];
+        float[][] vectors = JsonSerializer.Deserialize<float[][]>(CommandLine.RunWithInput(JsonSerializer.Serialize(sentences), "embed", "-m", model, "--json").Output)!;
+        vectors.Length.ShouldBe(4);
+        for (int i = 0; i < 4; i++)
+        {
+            double dot = 0, a = 0, b = 0;
+            for (int k = 0; k < vectors[i].Length; k++)
+            {
+                double x = vectors[i][k], y = reference[i * embeddings.Width + k];
+                (dot, a, b) = (dot + x * y, a + x * x, b + y * y);
+            }
+            (1 - dot / Math.Sqrt(a * b)).ShouldBeLessThan(1e-9, sentences[i]);
+            a.ShouldBe(1, 1e-6);
+        }
+        CommandLine.RunWithInput("[]", "embed", "-m", model, "--json").Output.Trim().ShouldBe("[]");
+        float[] first = JsonSerializer.Deserialize<float[][]>(CommandLine.RunWithInput("[\"A cat\"]", "embed", "-m", model, "--json", "--pooling", "cls", "--no-normalize").Output)![0];
+        Math.Abs(first.Sum(v => (double)v * v) - 1).ShouldBeGreaterThan(1e-3);
+    }
+
     [Fact]
     public void Tokenize_and_detokenize_take_json_and_logits_takes_text()
     {
