@@ -9,15 +9,20 @@ internal static class CommandLine
 
     public static (int ExitCode, string Output, string Error) RunWithInput(string input, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "tare.dll"));
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        using var process = Process.Start(start)!;
+        using var process = Start(arguments);
         process.StandardInput.Write(input);
         process.StandardInput.Close();
         var error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit(120_000).ShouldBeTrue("the command did not end");
         return (process.ExitCode, output, error.Result);
+    }
+
+    /// <summary>Starts the command with SIGINT as a terminal has it: a runner in the background hands down an ignored one.</summary>
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("env") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (string argument in (string[])["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "tare.dll"), .. arguments]) start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
     }
 }

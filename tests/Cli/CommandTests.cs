@@ -130,6 +130,24 @@ public sealed class CommandTests : IDisposable
         doctor.RootElement.GetProperty("weight_types").EnumerateArray().Select(t => t.GetString()).ShouldContain("Q4_K");
     }
 
+    [ConformanceTheory("models/SmolLM2-135M-Instruct.Q4_1.gguf")]
+    [InlineData("4")]
+    [InlineData("600")]
+    public void An_interrupt_ends_a_long_step_with_130_and_leaves_no_file(string chunk)
+    {
+        string target = Path.Combine(_folder, "out.safetensors");
+        using var process = CommandLine.Start("logits", "-m", SharedData.Model("SmolLM2-135M-Instruct.Q4_1.gguf")!, "--ids", string.Join(',', Enumerable.Range(0, 600)), "--chunk", chunk, "-o", target);
+        Thread.Sleep(4000);
+        process.HasExited.ShouldBeFalse();
+        System.Diagnostics.Process.Start("kill", ["-INT", $"{process.Id}"]).WaitForExit();
+        bool ended = process.WaitForExit(30_000);
+        if (!ended) process.Kill();
+        ended.ShouldBeTrue("the interrupt was ignored");
+        process.ExitCode.ShouldBe(130);
+        process.StandardError.ReadToEnd().ShouldContain("interrupted");
+        Directory.GetFiles(_folder).ShouldBeEmpty();
+    }
+
     [Fact]
     public void Faults_end_in_one_line_and_the_right_exit_code()
     {

@@ -9,6 +9,8 @@ namespace Tare.Cli;
 /// <summary>The command <c>tare</c>: data on stdout, all else on stderr; exit codes 0, 1 (failed), 2 (usage), 130 (interrupted).</summary>
 internal static class Program
 {
+    private const int Interrupted = 130;
+
     private static async Task<int> Main(string[] arguments)
     {
         var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
@@ -23,12 +25,15 @@ internal static class Program
         }
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            // Work runs off this thread, so that an interrupt ends the process after the time-out even in the middle of a long step.
+            int code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(2) });
+            if (code == Interrupted) await Console.Error.WriteLineAsync("tare: interrupted");
+            return code;
         }
         catch (OperationCanceledException)
         {
             await Console.Error.WriteLineAsync("tare: interrupted");
-            return 130;
+            return Interrupted;
         }
         catch (UsageException e)
         {

@@ -24,7 +24,7 @@ internal static class EmbedCommand
         var raw = new Option<bool>("--no-normalize") { Description = "Don't divide by the L2 norm." };
         var threads = SharedOptions.Threads();
         var command = new Command("embed", "Turn a JSON array of strings on stdin into an array of vectors.") { model, json, pooling, raw, precision, threads };
-        command.SetAction((arguments, cancel) =>
+        command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
             var tokenizer = ModelTokenizer.Of(file);
@@ -42,8 +42,8 @@ internal static class EmbedCommand
                     for (int i = 0; norm > 0 && i < vector.Length; i++) vector[i] = (float)(vector[i] / norm);
                 }
             Console.Out.WriteLine(JsonSerializer.Serialize(vectors));
-            return Task.FromResult(0);
-        });
+            return 0;
+        }));
         return command;
     }
 

@@ -14,7 +14,7 @@ internal static class ExportCommand
         var type = new Option<TensorType>("--type") { Description = "F32, F16 or BF16.", DefaultValueFactory = _ => TensorType.F32 };
         type.AcceptOnlyFromAmong("F32", "F16", "BF16");
         var command = new Command("export", "Decode all tensors into a .safetensors file.") { model, output, type };
-        command.SetAction((arguments, cancel) =>
+        command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
             string target = arguments.GetValue(output)!;
@@ -24,8 +24,8 @@ internal static class ExportCommand
             int done = 0;
             SafetensorsWriter.Write(target, [.. file.Tensors.Select(t => Decoded(t, arguments.GetValue(type), cancel, () => Progress.Show("export", ++done, file.Tensors.Count)))]);
             Progress.End();
-            return Task.FromResult(0);
-        });
+            return 0;
+        }));
         return command;
     }
 

@@ -20,11 +20,11 @@ internal static class LogitsCommand
         var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds };
         var text = new Option<string>("--text") { Description = "A text; BOS is added as the file says, special tokens in it are parsed." };
         var hidden = new Option<bool>("--hidden") { Description = "Also write hidden_states [layers + 1, T, width]." };
-        var chunk = new Option<int>("--chunk") { Description = "Tokens a step (default: all).", DefaultValueFactory = _ => int.MaxValue };
+        var chunk = new Option<int>("--chunk") { Description = "Tokens a step; the results do not depend on it.", DefaultValueFactory = _ => 32 };
         Option<int> threads = SharedOptions.Threads();
         var noMap = SharedOptions.NoMap();
         var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, threads, chunk, noMap, output };
-        command.SetAction((arguments, cancel) =>
+        command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
             bool byIds = arguments.GetResult(ids) is not null;
@@ -41,8 +41,8 @@ internal static class LogitsCommand
             var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
             Write(target, graph, values, tokens.Length);
-            return Task.FromResult(0);
-        });
+            return 0;
+        }));
         return command;
     }
 
