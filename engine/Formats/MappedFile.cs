@@ -82,9 +82,13 @@ internal sealed unsafe class MappedFile : IDisposable
         int block = (int)(offset / CopyBlock), within = (int)(offset % CopyBlock);
         if (within + (long)count <= _copies![block]!.Length) return _copies[block].AsSpan(within, count);
         var joined = new byte[count];
-        int first = _copies[block]!.Length - within;
-        _copies[block].AsSpan(within).CopyTo(joined);
-        _copies[block + 1].AsSpan(0, count - first).CopyTo(joined.AsSpan(first));
+        for (int done = 0; done < count; within = 0, block++)
+        {
+            var part = _copies[block].AsSpan(within);
+            part = part[..Math.Min(part.Length, count - done)];
+            part.CopyTo(joined.AsSpan(done));
+            done += part.Length;
+        }
         return joined;
     }
 

@@ -49,6 +49,9 @@ public sealed class MappedTensor
     /// <summary>Whether the type can be decoded.</summary>
     public bool CanDecode => _format is not null;
 
+    /// <summary>Throws the error that names file, tensor and type where the type can't be decoded.</summary>
+    public void EnsureDecodable() => Format();
+
     /// <summary>The stored bytes of rows, which must fit a span.</summary>
     public ReadOnlySpan<byte> RawRows(long firstRow, int count)
     {

@@ -52,9 +52,6 @@ public sealed class GraphBuilder
         return new BlockScope(this);
     }
 
-    /// <summary>Index of the open block, −1 outside.</summary>
-    public int CurrentBlock => _block;
-
     /// <summary>Token embedding: [Rows, width].</summary>
     public Value Embed(Weight table) => Append(new Embed(table), Tokens);
 

@@ -56,7 +56,7 @@ public sealed class FuzzTests
             .Concat(Directory.GetFiles(SharedData.Conformance("quantisation")!))
             .Concat(Directory.GetFiles(SharedData.Conformance("architectures")!, "model.safetensors", SearchOption.AllDirectories))
             .Where(f => f.EndsWith(".gguf", StringComparison.Ordinal) || f.EndsWith(".safetensors", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
-        return [.. files.Select(f => (Path.GetRelativePath(SharedData.ConformanceRoot!, f), File.ReadAllBytes(f)))];
+        return [.. files.Select(f => (Path.Combine(Path.GetFileName(Path.GetDirectoryName(f))!, Path.GetFileName(f)), File.ReadAllBytes(f)))];
     }
 
     // Opens the file, builds the graph where the architecture is known, and decodes the first and last row of every tensor.

@@ -55,9 +55,6 @@ public sealed class GgufMetadata
     public double[]? FindNumbers(string key) => Find<double[]>(key, "an array of numbers", v => v is not GgufArray { Items: not (string[] or bool[] or GgufArray[]) } array
         ? null : array.Items.Cast<object>().Select(i => Convert.ToDouble(i, CultureInfo.InvariantCulture)).ToArray());
 
-    /// <summary>An array of bools, or null.</summary>
-    public bool[]? FindBools(string key) => Find<bool[]>(key, "an array of bools", v => (v as GgufArray)?.Items as bool[]);
-
     /// <summary>The error for a value that can't be used.</summary>
     public ModelFileException Error(string key, string problem) => new(_path, $"{key}: {problem}");
 

@@ -1,24 +1,13 @@
-using Tare.Formats;
-
 namespace Tare.Graphs.Weights;
 
 /// <summary>
 /// (I − 11ᵀ/d) W: every column of W [d, in] loses its mean, so that a Linear with this weight writes zero-mean rows. <see cref="Prepare"/> streams W once and keeps the column means.
 /// A bias or a table of rows to be centered is <c>Transpose</c>d first: there the mean runs along the row.
 /// </summary>
-public sealed record CenterOutputWeight(Weight Source) : Weight
+public sealed record CenterOutputWeight(Weight Source) : ComputedWeight(Source)
 {
     private readonly Lock _lock = new();
     private double[]? _means; // [Width]
-
-    /// <inheritdoc/>
-    public override long Rows => Source.Rows;
-
-    /// <inheritdoc/>
-    public override int Width => Source.Width;
-
-    /// <inheritdoc/>
-    public override TensorType Type => Computed(Source.Type);
 
     /// <inheritdoc/>
     public override void Prepare(CancellationToken cancel = default)
@@ -38,15 +27,6 @@ public sealed record CenterOutputWeight(Weight Source) : Weight
             for (int c = 0; c < sums.Length; c++) sums[c] /= Rows;
             _means = sums;
         }
-    }
-
-    /// <inheritdoc/>
-    public override void Read(long firstRow, int count, Span<float> destination)
-    {
-        CheckRange(firstRow, count, destination.Length);
-        var wide = new double[count * Width];
-        Read(firstRow, count, wide);
-        for (int i = 0; i < wide.Length; i++) destination[i] = (float)wide[i];
     }
 
     /// <inheritdoc/>

@@ -1,36 +1,16 @@
-using Tare.Formats;
-
 namespace Tare.Graphs.Weights;
 
 /// <summary>W · diag(factors): column c of W [rows, width] times factors[c] (a norm's gain folded into the weight that reads it).</summary>
 /// <param name="Source">W.</param>
 /// <param name="Factors">[width].</param>
-public sealed record ScaleInputWeight(Weight Source, Weight Factors) : Weight
+public sealed record ScaleInputWeight(Weight Source, Weight Factors) : ComputedWeight(Source)
 {
-    /// <inheritdoc/>
-    public override long Rows => Source.Rows;
-
-    /// <inheritdoc/>
-    public override int Width => Source.Width;
-
-    /// <inheritdoc/>
-    public override TensorType Type => Computed(Source.Type);
-
     /// <inheritdoc/>
     public override void Prepare(CancellationToken cancel = default)
     {
         if (Factors.Rows != 1 || Factors.Width != Width) throw new GraphException($"ScaleInput: factors {Factors} [{Factors.Rows},{Factors.Width}] don't fit {Source} [{Rows},{Width}]");
         Source.Prepare(cancel);
         Factors.Prepare(cancel);
-    }
-
-    /// <inheritdoc/>
-    public override void Read(long firstRow, int count, Span<float> destination)
-    {
-        CheckRange(firstRow, count, destination.Length);
-        var wide = new double[count * Width];
-        Read(firstRow, count, wide);
-        for (int i = 0; i < wide.Length; i++) destination[i] = (float)wide[i];
     }
 
     /// <inheritdoc/>

@@ -48,11 +48,4 @@ public abstract record Weight
         if (firstRow < 0 || count < 0 || firstRow > Rows - count) throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}…{firstRow + count} of {Rows} in {this}");
         if (destinationLength < (long)count * Width) throw new ArgumentException($"{destinationLength} elements can't hold {count} rows of {Width} of {this}");
     }
-
-    private protected static TensorType Computed(TensorType type) => type switch
-    {
-        TensorType.F64 => TensorType.F64,
-        TensorType.F32 or TensorType.F16 or TensorType.BF16 => TensorType.F32,
-        _ => TensorType.F16,
-    };
 }

@@ -19,8 +19,7 @@ internal static class ExportCommand
             using var file = ModelFile.Open(arguments.GetValue(model)!);
             string target = arguments.GetValue(output)!;
             file.RefuseToOverwrite(target);
-            foreach (var tensor in file.Tensors)
-                if (!tensor.CanDecode) _ = tensor.RawRows(0, 0); // throws the error that names file, tensor and type
+            foreach (var tensor in file.Tensors) tensor.EnsureDecodable();
             int done = 0;
             SafetensorsWriter.Write(target, [.. file.Tensors.Select(t => Decoded(t, arguments.GetValue(type), cancel, () => Progress.Show("export", ++done, file.Tensors.Count)))]);
             Progress.End();

@@ -1,0 +1,30 @@
+using Tare.Formats;
+
+namespace Tare.Graphs.Weights;
+
+/// <summary>A weight of the same shape as its source whose elements are computed, in F64; F32 readers get them rounded once.</summary>
+public abstract record ComputedWeight(Weight Source) : Weight
+{
+    /// <inheritdoc/>
+    public override long Rows => Source.Rows;
+
+    /// <inheritdoc/>
+    public override int Width => Source.Width;
+
+    /// <inheritdoc/>
+    public override TensorType Type => Source.Type switch
+    {
+        TensorType.F64 => TensorType.F64,
+        TensorType.F32 or TensorType.F16 or TensorType.BF16 => TensorType.F32,
+        _ => TensorType.F16,
+    };
+
+    /// <inheritdoc/>
+    public override void Read(long firstRow, int count, Span<float> destination)
+    {
+        CheckRange(firstRow, count, destination.Length);
+        var wide = new double[count * Width];
+        Read(firstRow, count, wide);
+        for (int i = 0; i < wide.Length; i++) destination[i] = (float)wide[i];
+    }
+}
