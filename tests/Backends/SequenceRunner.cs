@@ -12,7 +12,7 @@ internal sealed class SequenceRunner(IBackend backend, KvLayout kv, int pagesPer
     public IState State { get; } = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pagesPerGroup)]));
 
     /// <summary>One step; each part is (slot, tokens, first position). Returns output values of the named output for all rows.</summary>
-    public T[] Step<T>(IProgram program, string output, (int Slot, int[] Tokens, int Position)[] parts, int[]? adapters = null, float[]? residual = null) where T : unmanaged
+    public T[] Step<T>(IProgram program, string output, (int Slot, int[] Tokens, int Position)[] parts, int[]? adapters = null, float[]? residual = null, Phase phase = Phase.Prompt) where T : unmanaged
     {
         var sequences = new List<SequenceRows>();
         var pages = new List<int>();
@@ -20,7 +20,7 @@ internal sealed class SequenceRunner(IBackend backend, KvLayout kv, int pagesPer
         int row = 0;
         foreach (var (slot, tokens, position) in parts)
         {
-            sequences.Add(new SequenceRows(slot, row, tokens.Length, position, Phase.Prompt, position + tokens.Length));
+            sequences.Add(new SequenceRows(slot, row, tokens.Length, position, phase, position + tokens.Length));
             row += tokens.Length;
             if (!_tables.TryGetValue(slot, out var tables)) _tables.Add(slot, tables = [.. kv.Groups.Select(_ => new List<int>())]);
             for (int g = 0; g < tables.Length; g++)

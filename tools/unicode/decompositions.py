@@ -11,3 +11,16 @@ for code in range(0x110000):
     if whole != chr(code):
         lines.append(" ".join(f"{ord(c):X}" for c in chr(code) + whole))
 target.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+target = target.with_name("compositions.txt")
+lines = [f"# Unicode {unicodedata.unidata_version}: 'class number codes' lists the code points of a canonical combining class; 'first second composed' is a primary composite (NFC), in hexadecimal"]
+classes = {}
+for code in range(0x110000):
+    if unicodedata.combining(chr(code)):
+        classes.setdefault(unicodedata.combining(chr(code)), []).append(code)
+lines += [f"class {number} " + " ".join(f"{code:X}" for code in codes) for number, codes in sorted(classes.items())]
+for code in range(0x110000):
+    parts = unicodedata.decomposition(chr(code)).split()
+    if len(parts) == 2 and not parts[0].startswith("<") and unicodedata.normalize("NFC", chr(code)) == chr(code):
+        lines.append(f"{parts[0].lstrip('0')} {parts[1].lstrip('0')} {code:X}")
+target.write_text("\n".join(lines) + "\n", encoding="ascii")

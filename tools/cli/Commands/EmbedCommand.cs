@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
-using Tare.Backends.Reference;
 using Tare.Execution;
 using Tare.Formats;
 using Tare.Formats.Gguf;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 using Tare.Models;
+using Tare.Tokenizers;
 
 namespace Tare.Cli.Commands;
 
@@ -27,10 +27,10 @@ internal static class EmbedCommand
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var tokenizer = ModelTokenizer.Of(file);
+            var tokenizer = Tokenizer.Of(file);
             int[][] texts = Array.ConvertAll(StandardInput.Read<string[]>("an array of strings"), t => tokenizer.Encode(t));
             var graph = Pooled(ArchitectureRegistry.Build(file), Kind(file, arguments.GetValue(pooling)));
-            using var backend = new ReferenceBackend(arguments.GetValue(threads));
+            using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             cancel.ThrowIfCancellationRequested();
             float[] values = texts.Length == 0 ? [] : WholeSequences.Run<float>(backend, graph, texts)[Output];
             int width = texts.Length == 0 ? 0 : values.Length / texts.Length;

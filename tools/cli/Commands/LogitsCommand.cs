@@ -2,12 +2,12 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Tare.Backends.Reference;
 using Tare.Execution;
 using Tare.Formats;
 using Tare.Formats.Safetensors;
 using Tare.Graphs;
 using Tare.Models;
+using Tare.Tokenizers;
 
 namespace Tare.Cli.Commands;
 
@@ -36,8 +36,8 @@ internal static class LogitsCommand
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null && !arguments.GetValue(hidden)) throw new ModelFileException(file.Path, "the model has no head, so it gives no logits; ask for --hidden");
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
-            int[] tokens = byIds ? arguments.GetValue(ids)! : ModelTokenizer.Of(file).Encode(arguments.GetValue(text)!);
-            using var backend = new ReferenceBackend(arguments.GetValue(threads));
+            int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
+            using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
             Write(target, graph, values, tokens.Length);

@@ -1,4 +1,7 @@
 using System.CommandLine;
+using Tare.Backends.Cpu;
+using Tare.Backends.Reference;
+using Tare.Execution;
 
 namespace Tare.Cli.Commands;
 
@@ -25,8 +28,13 @@ internal static class SharedOptions
 
     public static Option<string> Precision()
     {
-        var option = new Option<string>("--precision") { Description = "exact: activations and cache in at least F32.", DefaultValueFactory = _ => "exact" };
-        option.AcceptOnlyFromAmong("exact");
+        var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
+        option.AcceptOnlyFromAmong(Exact, Float64);
         return option;
     }
+
+    /// <summary>The backend that a precision asks for.</summary>
+    public static IBackend Backend(string precision, int threads) => precision == Float64 ? new ReferenceBackend(threads) : new CpuBackend(threads);
+
+    private const string Exact = "exact", Float64 = "float64";
 }

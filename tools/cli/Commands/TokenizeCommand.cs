@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tare.Formats;
+using Tare.Tokenizers;
 
 namespace Tare.Cli.Commands;
 
@@ -17,7 +18,7 @@ internal static class TokenizeCommand
         command.SetAction(arguments =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var tokenizer = ModelTokenizer.Of(file);
+            var tokenizer = Tokenizer.Of(file);
             string[] texts = StandardInput.Read<string[]>("an array of strings");
             Console.Out.WriteLine(JsonSerializer.Serialize(Array.ConvertAll(texts, t => tokenizer.Encode(t, !arguments.GetValue(noAdd), !arguments.GetValue(noParse)))));
             return 0;
@@ -38,7 +39,7 @@ internal static class DetokenizeCommand
         command.SetAction(arguments =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var tokenizer = ModelTokenizer.Of(file);
+            var tokenizer = Tokenizer.Of(file);
             int[][] lists = StandardInput.Read<int[][]>("an array of arrays of ids");
             Console.Out.WriteLine(JsonSerializer.Serialize(Array.ConvertAll(lists, ids => tokenizer.Decode(ids, arguments.GetValue(skip)))));
             return 0;

@@ -1,0 +1,55 @@
+using Tare.Graphs;
+
+namespace Tare.Backends.Cpu.Kernels;
+
+/// <summary>
+/// Cosines and sines of the step's rows, computed in double, as coefficients of y = x · A + x' · B, where x' is the pair's other element: A [rows, 2 · pairs] holds cosines, B [rows, 2 · pairs] sines
+/// with the sign of the first element, both in the order of the rotated elements.
+/// </summary>
+internal sealed unsafe class RopeTableKernel : CpuKernel, IDisposable
+{
+    private readonly RopeSpec _spec;
+    private readonly NativeBuffer<float> _cosines, _sines;
+    private readonly double[] _frequencies; // [pairs]
+
+    public RopeTableKernel(KernelContext context, RopeSpec spec)
+    {
+        _spec = spec;
+        _frequencies = [.. spec.InverseFrequencies];
+        _cosines = new NativeBuffer<float>((long)context.Limits.MaxRows * spec.RotatedWidth);
+        _sines = new NativeBuffer<float>((long)context.Limits.MaxRows * spec.RotatedWidth);
+    }
+
+    public float* Cosines => _cosines.Pointer;
+
+    public float* Sines => _sines.Pointer;
+
+    public bool Serves(RopeSpec spec) => spec with { Heads = _spec.Heads, HeadWidth = _spec.HeadWidth, Offset = _spec.Offset } == _spec;
+
+    public override void Run(CpuStep step, int phase, int thread, int threads)
+    {
+        int width = _spec.RotatedWidth, pairs = width / 2;
+        var (first, end) = Part(step.Rows, thread, threads);
+        for (int r = first; r < end; r++)
+        {
+            int length = step.Sequences[step.SequenceOf[r]].Length;
+            bool dynamic = _spec.Dynamic is not null && length > _spec.Dynamic.OriginalLength;
+            var changed = dynamic ? _spec.FrequenciesFor(length) : default;
+            float* cosines = _cosines.Pointer + (long)r * width, sines = _sines.Pointer + (long)r * width;
+            for (int i = 0; i < pairs; i++)
+            {
+                var (sin, cos) = Math.SinCos(step.Positions[r] * (dynamic ? changed[i] : _frequencies[i]));
+                int a = _spec.Pairing == RopePairing.Halves ? i : 2 * i, b = _spec.Pairing == RopePairing.Halves ? i + pairs : 2 * i + 1;
+                cosines[a] = cosines[b] = (float)(cos * _spec.Magnitude);
+                sines[b] = (float)(sin * _spec.Magnitude);
+                sines[a] = -sines[b];
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _cosines.Dispose();
+        _sines.Dispose();
+    }
+}

@@ -1,0 +1,78 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Tare.Formats;
+using Tare.Graphs.Weights;
+
+namespace Tare.Backends.Cpu.Weights;
+
+/// <summary>F16 or BF16 tiles, 16 bits an element: [matrices, tiles, width, 16], widened panel by panel.</summary>
+internal sealed unsafe class HalfTiles : PackedMatrix
+{
+    private readonly NativeBuffer<ushort> _values;
+    private readonly bool _brain;
+
+    private HalfTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
+    {
+        _brain = weight.Type == TensorType.BF16;
+        _values = new NativeBuffer<ushort>(checked((long)matrices * Tiles * Width * TileRows));
+    }
+
+    public override long Bytes => _values.Bytes;
+
+    public override int PanelWidth => 512;
+
+    public override bool NeedsScratch => true;
+
+    /// <summary>Packs, or gives null where a value is infinite or NaN: widening below is exact for finite values only.</summary>
+    public static HalfTiles? TryPack(Weight weight, int matrices, int rows)
+    {
+        var tiles = new HalfTiles(weight, matrices, rows);
+        for (int m = 0; m < matrices; m++)
+            for (int r = 0; r < tiles.Tiles * TileRows; r++)
+            {
+                ushort* target = tiles.Tile(m, r / TileRows) + r % TileRows;
+                if (r >= rows || !weight.TryGetStoredRow((long)m * rows + r, out var bytes))
+                {
+                    for (int k = 0; k < tiles.Width; k++) target[(long)k * TileRows] = 0;
+                    continue;
+                }
+                var row = MemoryMarshal.Cast<byte, ushort>(bytes);
+                for (int k = 0; k < tiles.Width; k++)
+                {
+                    if (!tiles._brain && (row[k] & 0x7C00) == 0x7C00)
+                    {
+                        tiles.Dispose();
+                        return null;
+                    }
+                    target[(long)k * TileRows] = row[k];
+                }
+            }
+        return tiles;
+    }
+
+    public override float* Panel(int matrix, int tile, int first, int count, float* scratch)
+    {
+        ushort* source = Tile(matrix, tile) + (long)first * TileRows;
+        if (_brain)
+            for (int k = 0; k < count; k++) (Widen(source + k * TileRows) << 16).AsSingle().Store(scratch + k * TileRows);
+        else
+            for (int k = 0; k < count; k++)
+            {
+                // Shifted into the fields of an F32 the exponent is 112 too small; the product is exact, denormals included.
+                var bits = Widen(source + k * TileRows);
+                var magnitude = ((bits & Vector512.Create(0x7FFFu)) << 13).AsSingle() * Vector512.Create(5.192296858534828e33f);
+                (magnitude.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle().Store(scratch + k * TileRows);
+            }
+        return scratch;
+    }
+
+    public override void Dispose() => _values.Dispose();
+
+    private static Vector512<uint> Widen(ushort* source)
+    {
+        var values = Vector256.Load(source);
+        return Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values));
+    }
+
+    private ushort* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;
+}

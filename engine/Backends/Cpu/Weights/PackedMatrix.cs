@@ -1,0 +1,51 @@
+using Tare.Formats;
+using Tare.Formats.Quantization;
+using Tare.Graphs.Weights;
+
+namespace Tare.Backends.Cpu.Weights;
+
+/// <summary>
+/// Stacked matrices [Matrices · Rows, Width] for products: each matrix in tiles of 16 rows, element (row, k) of a tile at [k][row], so that the lanes of a vector are outputs. The last tile of a matrix is
+/// filled up with zero rows.
+/// </summary>
+internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) : IDisposable
+{
+    /// <summary>Rows of a tile.</summary>
+    public const int TileRows = 16;
+
+    public int Matrices => matrices;
+
+    /// <summary>Rows (outputs) of one matrix.</summary>
+    public int Rows => rows;
+
+    /// <summary>Elements of a row.</summary>
+    public int Width => width;
+
+    /// <summary>Tiles of one matrix.</summary>
+    public int Tiles => (rows + TileRows - 1) / TileRows;
+
+    /// <summary>Bytes that packing took.</summary>
+    public abstract long Bytes { get; }
+
+    /// <summary>Elements of k that a panel should hold: what is decoded for one pass over the activation rows. A multiple of 256.</summary>
+    public abstract int PanelWidth { get; }
+
+    /// <summary>Whether panels are computed into scratch, [PanelWidth + 16, 16] floats each.</summary>
+    public abstract bool NeedsScratch { get; }
+
+    /// <summary>F32 values [count, 16] of a tile from <paramref name="first"/> on (a multiple of 256), in place or decoded into <paramref name="scratch"/>.</summary>
+    public abstract float* Panel(int matrix, int tile, int first, int count, float* scratch);
+
+    public abstract void Dispose();
+
+    /// <summary>Packs by the stored type. Quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
+    public static PackedMatrix Pack(Weight weight, int matrices)
+    {
+        weight.Prepare();
+        int rows = checked((int)(weight.Rows / matrices));
+        bool stored = weight.Rows > 0 && weight.TryGetStoredRow(0, out _);
+        if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows) is { } half) return half;
+        if (stored && weight.Type is not (TensorType.F32 or TensorType.F64) && BlockFormats.TryGet(weight.Type, out var format) && format.ValuesPerBlock > 1) return new StoredRows(weight, matrices, rows, format);
+        return new FloatTiles(weight, matrices, rows);
+    }
+}

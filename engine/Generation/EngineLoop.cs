@@ -1,0 +1,308 @@
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Tare.Execution;
+using Tare.Graphs;
+using Tare.Graphs.Ops;
+
+namespace Tare.Generation;
+
+/// <summary>How a loop shares its program.</summary>
+/// <param name="Context">Most tokens of a sequence.</param>
+/// <param name="Sequences">Most sequences that run at a time.</param>
+/// <param name="BatchTokens">Most rows of a step.</param>
+internal sealed record LoopLimits(int Context, int Sequences, int BatchTokens);
+
+/// <summary>
+/// One thread that owns a program and its state: schedule → enqueue → postprocess. Sessions post requests and read channels; they never touch the program. Generating sequences get one row a step each, the
+/// rest of a step goes to prompts in order of arrival. A request is admitted when the pages that it may need at most are there, so a running request never lacks one.
+/// </summary>
+internal sealed class EngineLoop : IAsyncDisposable
+{
+    private readonly IProgram _program;
+    private readonly IState[] _states;
+    private readonly KvPages _pages;
+    private readonly KvLayout _kv;
+    private readonly LoopLimits _limits;
+    private readonly IReadOnlySet<int> _ends;
+    private readonly OutputId _logits;
+    private readonly int _vocabulary;
+    private readonly bool _reuse;
+    private readonly Thread _thread;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Channel<Action> _commands = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly LinkedList<Request> _waiting = new();
+    private readonly List<Request> _running = [];
+    private readonly List<Session> _idle = [];  // sessions that hold pages, oldest first
+    private readonly long[] _reserved;          // [groups] pages promised to running requests
+    private readonly List<int> _pageTable = [], _pageStarts = [], _outputs = [], _tokens = [];
+    private readonly List<SequenceRows> _rows = [];
+    private readonly List<(Request Request, bool Output)> _scheduled = [];
+    private bool _disposing;
+
+    public EngineLoop(IProgram program, IState state, LoopLimits limits, IReadOnlySet<int> ends)
+    {
+        (_program, _limits, _ends, _kv) = (program, limits, ends, state.Layout.Kv);
+        _states = _kv.Groups.IsEmpty ? [] : [state];
+        _pages = new KvPages(state.Layout, state.CopyPage);
+        _reserved = new long[_kv.Groups.Length];
+        PagesPerGroup = [.. state.Layout.PagesPerGroup];
+        var graph = program.Signature.Graph;
+        _logits = program.Signature.Output(GraphBuilder.LogitsOutput);
+        _vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width;
+        // Keys under length-dependent frequencies belong to one length; they can't serve another sequence.
+        _reuse = !graph.Nodes.Any(n => n.Op is Rope { Spec.Dynamic: not null });
+        _thread = new Thread(Loop) { IsBackground = true, Name = "tare engine loop" };
+        _thread.Start();
+    }
+
+    private int[] PagesPerGroup { get; }
+
+    public int Vocabulary => _vocabulary;
+
+    /// <summary>Runs something on the loop's thread, between two steps.</summary>
+    public Task<T> Call<T>(Func<T> action)
+    {
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool posted = _commands.Writer.TryWrite(() =>
+        {
+            try
+            {
+                done.SetResult(action());
+            }
+            catch (Exception e)
+            {
+                done.SetException(e);
+            }
+        });
+        if (!posted) done.SetException(new ObjectDisposedException(nameof(Model)));
+        return done.Task;
+    }
+
+    /// <summary>Queues a request; its channel brings the pieces.</summary>
+    public void Submit(Request request)
+    {
+        if (!_commands.Writer.TryWrite(() => _waiting.AddLast(request))) throw new ObjectDisposedException(nameof(Model));
+        if (request.Cancel.CanBeCanceled) request.Cancel.UnsafeRegister(static (loop, _) => ((EngineLoop)loop!)._commands.Writer.TryWrite(static () => { }), this);
+    }
+
+    /// <summary>On the loop's thread: a session that shares this one's pages.</summary>
+    public void Fork(Session from, Session to)
+    {
+        if (from.Cache is null) return;
+        to.Cache = _pages.Fork(from.Cache);
+        _idle.Add(to);
+    }
+
+    /// <summary>On the loop's thread: forgets the pages of positions from <paramref name="length"/> on.</summary>
+    public void Truncate(Session session, int length)
+    {
+        if (session.Cache is { } cache && cache.Length > length) _pages.Truncate(cache, length);
+    }
+
+    /// <summary>On the loop's thread: gives a session's pages back.</summary>
+    public void Release(Session session)
+    {
+        if (session.Cache is { } cache) _pages.Release(cache);
+        session.Cache = null;
+        _idle.Remove(session);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _commands.Writer.TryWrite(() => _disposing = true);
+        _commands.Writer.TryComplete();
+        await _stopped.Task;
+        _program.Dispose();
+        foreach (var state in _states) state.Dispose();
+    }
+
+    private void Loop()
+    {
+        try
+        {
+            while (!_disposing)
+            {
+                while (_commands.Reader.TryRead(out var command)) command();
+                DropCanceled();
+                Admit();
+                if (_running.Count > 0) Step();
+                else if (!_disposing && !_commands.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult()) break;
+            }
+        }
+        catch (Exception e)
+        {
+            foreach (var request in _running.Concat(_waiting)) request.Fail(e);
+            _commands.Writer.TryComplete();
+            while (_commands.Reader.TryRead(out var command)) command();
+        }
+        foreach (var request in _running.Concat(_waiting)) request.Fail(new ObjectDisposedException(nameof(Model)));
+        _stopped.SetResult();
+    }
+
+    private void DropCanceled()
+    {
+        for (var node = _waiting.First; node is not null;)
+        {
+            var next = node.Next;
+            if (node.Value.Cancel.IsCancellationRequested)
+            {
+                node.Value.Fail(new OperationCanceledException(node.Value.Cancel));
+                _waiting.Remove(node);
+            }
+            node = next;
+        }
+        for (int i = _running.Count - 1; i >= 0; i--)
+        {
+            var request = _running[i];
+            if (!request.Cancel.IsCancellationRequested) continue;
+            Retire(request);
+            request.Fail(new OperationCanceledException(request.Cancel));
+        }
+    }
+
+    private void Admit()
+    {
+        while (_running.Count < _limits.Sequences && _waiting.First is { } node && Fits(node.Value))
+        {
+            var request = node.Value;
+            _waiting.RemoveFirst();
+            for (int g = 0; g < _reserved.Length; g++) _reserved[g] += Needed(request, g);
+            request.Admit();
+            TakeCache(request);
+            _running.Add(request);
+        }
+    }
+
+    private bool Fits(Request request)
+    {
+        for (int g = 0; g < _reserved.Length; g++)
+            if (_reserved[g] + Needed(request, g) > PagesPerGroup[g]) return false;
+        return true;
+    }
+
+    private int Needed(Request request, int group) => _pages.Needed(group, request.MaxLength, _limits.BatchTokens);
+
+    // The session's own pages as far as they fit the tokens, else the longest indexed beginning.
+    private void TakeCache(Request request)
+    {
+        var tokens = CollectionsMarshal.AsSpan(request.Tokens);
+        if (request.Session?.Cache is { } own)
+        {
+            request.Session.Cache = null;
+            _idle.Remove(request.Session);
+            int same = Math.Min(tokens.CommonPrefixLength(CollectionsMarshal.AsSpan(request.Session.CachedTokens)), Math.Min(own.Length, tokens.Length - 1));
+            if (_reuse && _pages.Truncate(own, same) > 0) request.Cache = own;
+            else _pages.Release(own);
+        }
+        request.Cache ??= _pages.Create();
+        if (_reuse && request.Cache.Length == 0) _pages.Adopt(request.Cache, tokens);
+        request.ReusedTokens = request.Cache.Length;
+    }
+
+    private void Step()
+    {
+        Schedule();
+        var step = new Step
+        {
+            Sequences = CollectionsMarshal.AsSpan(_rows),
+            Tokens = CollectionsMarshal.AsSpan(_tokens),
+            Pages = CollectionsMarshal.AsSpan(_pageTable),
+            PageStarts = _states.Length == 0 ? [] : CollectionsMarshal.AsSpan(_pageStarts),
+            OutputRows = CollectionsMarshal.AsSpan(_outputs),
+        };
+        var ticket = _program.Enqueue(step, _states);
+        _program.Wait(ticket);
+        Postprocess(_outputs.Count == 0 ? [] : _program.Output<float>(ticket, _logits));
+        _program.Release(ticket);
+    }
+
+    private void Schedule()
+    {
+        _rows.Clear();
+        _tokens.Clear();
+        _outputs.Clear();
+        _pageTable.Clear();
+        _pageStarts.Clear();
+        _pageStarts.Add(0);
+        _scheduled.Clear();
+        // One row for each that generates is kept free of the prompts' share.
+        int generating = 0;
+        foreach (var request in _running)
+            if (request.Tokens.Count - request.Cache!.Length == 1) generating++;
+        int budget = _limits.BatchTokens - generating;
+        foreach (var request in _running)
+        {
+            var cache = request.Cache!;
+            int missing = request.Tokens.Count - cache.Length, rows = missing == 1 ? 1 : Math.Min(missing, budget);
+            if (rows <= 0) continue;
+            if (missing > 1) budget -= rows;
+            int position = cache.Length;
+            MakeRoom(cache, position + rows);
+            _pages.Extend(cache, position + rows);
+            bool generated = request.Tokens.Count > request.PromptTokens;
+            _rows.Add(new SequenceRows(_rows.Count, _tokens.Count, rows, position, generated ? Phase.Generated : Phase.Prompt, request.Tokens.Count));
+            _tokens.AddRange(CollectionsMarshal.AsSpan(request.Tokens).Slice(position, rows));
+            foreach (var table in cache.Tables)
+            {
+                _pageTable.AddRange(CollectionsMarshal.AsSpan(table));
+                _pageStarts.Add(_pageTable.Count);
+            }
+            bool output = rows == missing;
+            if (output) _outputs.Add(_tokens.Count - 1);
+            _scheduled.Add((request, output));
+        }
+    }
+
+    // Pages that only idle sessions hold give way to running requests, those of the oldest session first.
+    private void MakeRoom(KvSequence cache, int length)
+    {
+        for (int g = 0; g < _kv.Groups.Length; g++)
+        {
+            int wanted = Math.Max(0, (length + KvLayout.PageTokens - 1) / KvLayout.PageTokens - cache.Tables[g].Count) + 1;
+            while (_pages.Free(g) < wanted && EvictOne())
+            {
+            }
+        }
+
+        bool EvictOne()
+        {
+            if (_pages.EvictOldest()) return true;
+            if (_idle.Count == 0) return false;
+            Release(_idle[0]);
+            return true;
+        }
+    }
+
+    private void Postprocess(ReadOnlySpan<float> logits)
+    {
+        int output = 0;
+        foreach (var (request, hasOutput) in _scheduled)
+        {
+            _pages.FreeBehindWindows(request.Cache!);
+            if (!hasOutput) continue;
+            var row = logits.Slice(output++ * _vocabulary, _vocabulary);
+            int id = request.Sampler.Sample(row, CollectionsMarshal.AsSpan(request.Tokens));
+            if (request.Push(id, _ends.Contains(id), row, _limits.Context) is not { } reason) continue;
+            Retire(request);
+            request.Finish(reason);
+        }
+    }
+
+    // A request that ends gives its session the pages, and the index the full ones.
+    private void Retire(Request request)
+    {
+        _running.Remove(request);
+        for (int g = 0; g < _reserved.Length; g++) _reserved[g] -= Needed(request, g);
+        var cache = request.Cache!;
+        request.Cache = null;
+        if (_reuse) _pages.Index(cache, CollectionsMarshal.AsSpan(request.Tokens));
+        if (request.Session is { IsDisposed: false } session)
+        {
+            Release(session);
+            session.Cache = cache;
+            session.CachedTokens = [.. request.Tokens];
+            _idle.Add(session);
+        }
+        else _pages.Release(cache);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace Tare.Generation;
+
+/// <summary>A 128-bit hash of all token ids up to the end of a page, chained page by page.</summary>
+internal readonly record struct PrefixKey(UInt128 Value)
+{
+    /// <summary>The key of the empty beginning.</summary>
+    public static PrefixKey Start => default;
+
+    /// <summary>The key after another page of tokens.</summary>
+    public PrefixKey Next(ReadOnlySpan<int> tokens)
+    {
+        Span<byte> bytes = stackalloc byte[16 + tokens.Length * sizeof(int)], hash = stackalloc byte[32];
+        MemoryMarshal.Write(bytes, Value);
+        MemoryMarshal.AsBytes(tokens).CopyTo(bytes[16..]);
+        SHA256.HashData(bytes, hash);
+        return new PrefixKey(MemoryMarshal.Read<UInt128>(hash));
+    }
+}
+
+/// <summary>Filled pages by the tokens that lead up to their end, with an order of use. Tokens of the page are compared on a hit.</summary>
+internal sealed class PrefixIndex(int groups)
+{
+    private readonly Dictionary<PrefixKey, LinkedListNode<Entry>> _entries = [];
+    private readonly LinkedList<Entry> _byUse = []; // oldest first
+
+    public int Count => _entries.Count;
+
+    public bool Contains(PrefixKey key) => _entries.ContainsKey(key);
+
+    /// <summary>Adds a page a group (−1 = freed).</summary>
+    public void Add(PrefixKey key, ReadOnlySpan<int> tokens, int[] pages)
+    {
+        if (pages.Length != groups) throw new ArgumentException($"{pages.Length} pages for {groups} groups");
+        _entries.Add(key, _byUse.AddLast(new Entry(key, tokens.ToArray(), pages)));
+    }
+
+    /// <summary>The pages of a key, [groups], or null.</summary>
+    public int[]? Find(PrefixKey key, ReadOnlySpan<int> tokens)
+    {
+        if (!_entries.TryGetValue(key, out var node) || !node.Value.Tokens.AsSpan().SequenceEqual(tokens)) return null;
+        _byUse.Remove(node);
+        _byUse.AddLast(node);
+        return node.Value.Pages;
+    }
+
+    /// <summary>Removes the entry that was not used for longest and gives its pages, or null.</summary>
+    public int[]? RemoveOldest()
+    {
+        if (_byUse.First is not { } node) return null;
+        _byUse.RemoveFirst();
+        _entries.Remove(node.Value.Key);
+        return node.Value.Pages;
+    }
+
+    private sealed record Entry(PrefixKey Key, int[] Tokens, int[] Pages);
+}

@@ -1,0 +1,104 @@
+using Tare.Backends.Cpu;
+using Tare.Execution;
+using Tare.Graphs;
+using Tare.Tests.Cli;
+using Tare.Tests.Support;
+
+namespace Tare.Tests.Backends.Cpu;
+
+/// <summary>A row's bits ignore threads, chunks, company, phase and vector width, across the borders of pages and key blocks too.</summary>
+public sealed class SameBitsTests
+{
+    private static readonly int[] Text = [.. Enumerable.Range(0, 600).Select(i => (i * 7 + i / 5) % 37)];
+    private static readonly ProgramLimits Limits = new(700, 4, 700);
+
+    [Fact]
+    public void Threads_chunks_and_phase_do_not_change_a_bit_over_key_blocks()
+    {
+        foreach (var model in new[] { new RandomModel(Blocks: 2), new RandomModel(Seed: 3, Blocks: 2, Window: 100) })
+        {
+            var graph = model.Build();
+            float[] expected = Run(graph, 1, 600, Phase.Prompt);
+            Run(graph, 2, 600, Phase.Prompt).ShouldBe(expected);
+            Run(graph, 3, 97, Phase.Prompt).ShouldBe(expected);
+            Run(graph, 2, 1, Phase.Generated).ShouldBe(expected);
+            Run(graph, 1, 8, Phase.Draft).ShouldBe(expected);
+        }
+    }
+
+    [Fact]
+    public void A_thousand_steps_allocate_nothing()
+    {
+        using var backend = new CpuBackend(2);
+        var graph = new RandomModel(Blocks: 2).Build();
+        using var store = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, store, Limits);
+        using var state = backend.CreateState(new StateLayout(program.Signature.Kv, [40]));
+        int[] pages = [.. Enumerable.Range(0, 40)], starts = [0, 40], outputs = [0];
+        IState[] states = [state];
+        var sequences = new SequenceRows[1];
+        var logits = program.Signature.Output("logits");
+        float sum = 0;
+        long before = 0;
+        for (int i = 0; i < 1100; i++)
+        {
+            if (i == 100) before = GC.GetTotalAllocatedBytes(true);
+            sequences[0] = new SequenceRows(0, 0, 1, i, Phase.Generated, i + 1);
+            var ticket = program.Enqueue(new Step { Sequences = sequences, Tokens = Text.AsSpan(i % 600, 1), Pages = pages, PageStarts = starts, OutputRows = outputs }, states);
+            program.Wait(ticket);
+            sum += program.Output<float>(ticket, logits)[0];
+            program.Release(ticket);
+        }
+        long bytes = GC.GetTotalAllocatedBytes(true) - before;
+        float.IsFinite(sum).ShouldBeTrue();
+        bytes.ShouldBeLessThan(1000, $"{bytes} bytes in 1,000 steps");
+    }
+
+    [Fact]
+    public void A_fault_in_a_kernel_reaches_the_caller_and_the_program_goes_on()
+    {
+        using var backend = new CpuBackend(2);
+        var graph = new RandomModel(Blocks: 1).Build();
+        using var store = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, store, Limits);
+        using var runner = new SequenceRunner(backend, program.Signature.Kv);
+        float[] expected = runner.Step<float>(program, "logits", [(0, Text[..5], 0)]);
+        Should.Throw<ArgumentException>(() => runner.Step<float>(program, "logits", [(1, [1, 37], 0)])).Message.ShouldContain("37");
+        Should.Throw<ArgumentException>(() => runner.Step<float>(program, "logits", [(2, [-1], 0)]));
+        runner.Step<float>(program, "logits", [(3, Text[..5], 0)]).ShouldBe(expected);
+    }
+
+    [Theory]
+    [InlineData("DOTNET_EnableAVX512", "0")]
+    [InlineData("DOTNET_EnableAVX2", "0")]
+    [InlineData("DOTNET_EnableHWIntrinsic", "0")]
+    public void Other_vector_widths_give_the_same_bits(string variable, string value)
+    {
+        string folder = Directory.CreateTempSubdirectory("tare-bits-").FullName;
+        try
+        {
+            string model = Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf"), a = Path.Combine(folder, "a.safetensors"), b = Path.Combine(folder, "b.safetensors");
+            string[] arguments = ["logits", "-m", model, "--text", "Once upon a time there was a fox who counted", "--hidden", "-o"];
+            CommandLine.Run([.. arguments, a]).ExitCode.ShouldBe(0);
+            var (code, _, error) = CommandLine.RunWith(new() { [variable] = value }, "", [.. arguments, b, "-t", "1"]);
+            code.ShouldBe(0, error);
+            File.ReadAllBytes(b).ShouldBe(File.ReadAllBytes(a));
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
+    }
+
+    private static float[] Run(Graph graph, int threads, int chunk, Phase phase)
+    {
+        using var backend = new CpuBackend(threads);
+        using var store = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, store, Limits);
+        using var runner = new SequenceRunner(backend, program.Signature.Kv, pagesPerGroup: 20, pageSeed: chunk);
+        var all = new List<float>();
+        for (int at = 0; at < Text.Length; at += chunk) all.AddRange(runner.Step<float>(program, "logits", [(0, Text[at..Math.Min(at + chunk, Text.Length)], at)], phase: phase));
+        ((CpuProgram)program).AreGuardsIntact.ShouldBeTrue();
+        return [.. all];
+    }
+}
