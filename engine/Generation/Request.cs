@@ -59,7 +59,7 @@ internal sealed class Request
         Tokens.Add(id);
         string text = _stops.Push(_decoder?.Push(id) ?? "", out _stopped);
         var piece = new GeneratedPiece(id, text);
-        if (Options.LogProbabilities is int top) piece = piece with { LogProbability = Sampler.LogProbability(logits, id), Top = [.. Sampler.Top(logits, top)] };
+        if (Options.LogProbabilities is int top) piece = piece with { LogProbability = Diagnostics.LogProbability.Of(logits, id), Top = [.. Sampler.Top(logits, top)] };
         Channel.Writer.TryWrite(piece);
         if (_stopped) return FinishReason.Stop;
         if (Options.MaxTokens is int most && Generated >= most) return FinishReason.Length;

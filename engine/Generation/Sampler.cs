@@ -1,3 +1,5 @@
+using Tare.Diagnostics;
+
 namespace Tare.Generation;
 
 /// <summary>Chooses tokens for one request. Buffers are kept, so that choosing allocates nothing.</summary>
@@ -36,22 +38,12 @@ internal sealed class Sampler
         return Id(count - 1);
     }
 
-    /// <summary>ln of a token's probability under the model itself, before penalties and temperature.</summary>
-    public static double LogProbability(ReadOnlySpan<float> logits, int id)
-    {
-        float maximum = float.NegativeInfinity;
-        foreach (float logit in logits) maximum = MathF.Max(maximum, logit);
-        double sum = 0;
-        foreach (float logit in logits) sum += Math.Exp(logit - maximum);
-        return logits[id] - maximum - Math.Log(sum);
-    }
-
     /// <summary>The <paramref name="count"/> most probable tokens with their ln probabilities, best first.</summary>
     public static TokenLogProbability[] Top(ReadOnlySpan<float> logits, int count)
     {
         float[] values = logits.ToArray();
         int[] ids = [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).Take(count)];
-        double normalizer = values[0] - LogProbability(values, 0);
+        double normalizer = values[0] - LogProbability.Of(values, 0);
         return Array.ConvertAll(ids, id => new TokenLogProbability(id, values[id] - normalizer));
     }
 
@@ -60,7 +52,7 @@ internal sealed class Sampler
     {
         int best = 0;
         for (int i = 1; i < values.Length; i++)
-            if (values[i] > values[best] || float.IsNaN(values[best])) best = i;
+            if (values[i] > values[best] || float.IsNaN(values[best]) && !float.IsNaN(values[i])) best = i;
         return best;
     }
 

@@ -1,3 +1,4 @@
+using Tare.Diagnostics;
 using Tare.Generation;
 
 namespace Tare.Tests.Generation;
@@ -86,7 +87,7 @@ public sealed class SamplerTests
     public void Log_probabilities_are_of_the_model_itself()
     {
         double[] p = Softmax(Logits, 1);
-        Sampler.LogProbability(Logits, 4).ShouldBe(Math.Log(p[4]), 1e-6);
+        LogProbability.Of(Logits, 4).ShouldBe(Math.Log(p[4]), 1e-6);
         var top = Sampler.Top(Logits, 3);
         top.Select(t => t.Id).ShouldBe([3, 4, 7]);
         top[0].LogProbability.ShouldBe(Math.Log(p[3]), 1e-6);

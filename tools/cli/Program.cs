@@ -2,6 +2,7 @@ using System.CommandLine;
 using Tare.Cli.Commands;
 using Tare.Execution;
 using Tare.Formats;
+using Tare.Generation;
 using Tare.Graphs;
 
 namespace Tare.Cli;
@@ -15,7 +16,7 @@ internal static class Program
     {
         var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
         {
-            InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
+            RunCommand.Create(), PerplexityCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
         };
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
@@ -40,7 +41,7 @@ internal static class Program
             await Console.Error.WriteLineAsync($"tare: {e.Message}");
             return 2;
         }
-        catch (Exception e) when (e is ModelFileException or GraphException or UnsupportedOpException or ArgumentException or IOException or UnauthorizedAccessException or OutOfMemoryException)
+        catch (Exception e) when (e is ModelFileException or GraphException or UnsupportedOpException or ContextFullException or ArgumentException or IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             await Console.Error.WriteLineAsync($"tare: {e.Message.ReplaceLineEndings(" ")}");
             return 1;

@@ -75,9 +75,4 @@ internal static class LogitsCommand
             }
         return [.. ids];
     }
-
-    private sealed class LoadReport : IProgress<LoadProgress>
-    {
-        public void Report(LoadProgress value) => Progress.Show("loading", value.DoneBytes >> 20, value.TotalBytes >> 20);
-    }
 }

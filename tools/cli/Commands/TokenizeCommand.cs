@@ -17,8 +17,7 @@ internal static class TokenizeCommand
         var command = new Command("tokenize", "Turn a JSON array of strings on stdin into an array of id arrays.") { model, json, noAdd, noParse };
         command.SetAction(arguments =>
         {
-            using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var tokenizer = Tokenizer.Of(file);
+            var tokenizer = TokenizerFile.Read(arguments.GetValue(model)!);
             string[] texts = StandardInput.Read<string[]>("an array of strings");
             Console.Out.WriteLine(JsonSerializer.Serialize(Array.ConvertAll(texts, t => tokenizer.Encode(t, !arguments.GetValue(noAdd), !arguments.GetValue(noParse)))));
             return 0;
@@ -38,8 +37,7 @@ internal static class DetokenizeCommand
         var command = new Command("detokenize", "Turn a JSON array of id arrays on stdin into an array of strings.") { model, json, skip };
         command.SetAction(arguments =>
         {
-            using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var tokenizer = Tokenizer.Of(file);
+            var tokenizer = TokenizerFile.Read(arguments.GetValue(model)!);
             int[][] lists = StandardInput.Read<int[][]>("an array of arrays of ids");
             Console.Out.WriteLine(JsonSerializer.Serialize(Array.ConvertAll(lists, ids => tokenizer.Decode(ids, arguments.GetValue(skip)))));
             return 0;
@@ -48,23 +46,13 @@ internal static class DetokenizeCommand
     }
 }
 
-/// <summary>JSON on standard input.</summary>
-internal static class StandardInput
+/// <summary>Where a tokenizer can come from: any model file, or a tokenizer.json alone.</summary>
+internal static class TokenizerFile
 {
-    public static T Read<T>(string expected)
+    public static Tokenizer Read(string path)
     {
-        using var stream = Console.OpenStandardInput();
-        try
-        {
-            var value = JsonSerializer.Deserialize<T>(stream);
-            if (value is Array items)
-                foreach (object? item in items)
-                    if (item is null) throw new UsageException($"stdin holds a null; {expected} is expected");
-            return value ?? throw new UsageException($"stdin is null; {expected} is expected");
-        }
-        catch (JsonException e)
-        {
-            throw new UsageException($"stdin is not {expected} ({e.Message})");
-        }
+        if (path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return Tokenizer.FromJson(path);
+        using var file = ModelFile.Open(path);
+        return Tokenizer.Of(file);
     }
 }
