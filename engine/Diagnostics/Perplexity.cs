@@ -27,7 +27,7 @@ public sealed record PerplexityReport(int Windows, LikelihoodSummary All, double
 /// </summary>
 public static class Perplexity
 {
-    private const int Chunk = 128; // rows a step: logits of a chunk stay small for large vocabularies
+    private const long MaximumLogits = 1 << 25; // of a step: 128 MiB
 
     /// <summary>Scores token ids without specials. <paramref name="progress"/> counts windows. Throws <see cref="ArgumentException"/> where there is no whole window.</summary>
     public static PerplexityReport Compute(IBackend backend, Graph graph, ReadOnlySpan<int> ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default)
@@ -35,8 +35,9 @@ public static class Perplexity
         if (context < 4) throw new ArgumentException($"a window of {context} tokens is too short (at least 4)");
         int text = beginning is null ? context : context - 1, windows = ids.Length / text;
         if (windows == 0) throw new ArgumentException($"the text has {ids.Length} tokens, a window needs {text}");
+        int chunk = (int)Math.Clamp(MaximumLogits / graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width, 1, Math.Min(512, context));
         using var weights = backend.CreateWeightStore();
-        using var program = backend.Compile(graph, weights, new ProgramLimits(Math.Min(Chunk, context), 1, Math.Min(Chunk, context)), cancel: cancel);
+        using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), cancel: cancel);
         int pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
         var kv = program.Signature.Kv;
         using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
@@ -44,7 +45,7 @@ public static class Perplexity
         for (int w = 0; w < windows; w++)
         {
             int[] window = beginning is int bos ? [bos, .. ids.Slice(w * text, text)] : ids.Slice(w * text, text).ToArray();
-            double[] nlls = Score(program, state, window, pages, cancel);
+            double[] nlls = Score(program, state, window, pages, chunk, cancel);
             all.AddRange(nlls);
             lastHalf.AddRange(nlls.AsSpan(context / 2));
             means.Add(nlls.Average());
@@ -55,16 +56,16 @@ public static class Perplexity
     }
 
     // −ln p of the tokens 1 … of a window.
-    private static double[] Score(IProgram program, IState state, int[] window, int pages, CancellationToken cancel)
+    private static double[] Score(IProgram program, IState state, int[] window, int pages, int chunk, CancellationToken cancel)
     {
         var nlls = new double[window.Length - 1];
         int groups = program.Signature.Kv.Groups.Length;
         int[] table = [.. Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, groups + 1).Select(g => g * pages)];
         var output = program.Signature.Output(GraphBuilder.LogitsOutput);
-        for (int at = 0; at < window.Length - 1; at += Chunk)
+        for (int at = 0; at < window.Length - 1; at += chunk)
         {
             cancel.ThrowIfCancellationRequested();
-            int count = Math.Min(Chunk, window.Length - at);
+            int count = Math.Min(chunk, window.Length - at);
             var ticket = program.Enqueue(new Step
             {
                 Sequences = [new SequenceRows(0, 0, count, at, Phase.Prompt, window.Length)],

@@ -20,7 +20,7 @@ internal sealed class ByteLevelModel : ITokenModel
     {
         _vocabulary = vocabulary;
         _byteIds = [.. ByteAlphabet.Characters.Select(c => vocabulary.Ids.GetValueOrDefault(c.ToString(), -1))];
-        _merges = ReadMerges(metadata);
+        _merges = ReadMerges(metadata, vocabulary);
         string rule = metadata.FindString("tokenizer.ggml.pre") ?? "gpt-2";
         string[] expressions = PreTokenizerRules.Find(rule) ?? throw metadata.Error("tokenizer.ggml.pre", $"'{rule}' is not known (known: {string.Join(", ", PreTokenizerRules.Names)})");
         _patterns = [.. expressions.Select(e => new CodePointPattern(e))];
@@ -64,11 +64,12 @@ internal sealed class ByteLevelModel : ITokenModel
         return merger.Operations;
     }
 
-    private Dictionary<(int, int), (int, int)> ReadMerges(GgufMetadata metadata)
+    /// <summary>The merges of a file: pair of ids → rank and merged id.</summary>
+    public static Dictionary<(int, int), (int, int)> ReadMerges(GgufMetadata metadata, Vocabulary vocabulary)
     {
         string[] lines = metadata.FindStrings("tokenizer.ggml.merges") ?? throw metadata.Error("tokenizer.ggml.merges", "is missing");
         var merges = new Dictionary<(int, int), (int, int)>(lines.Length);
-        var ids = _vocabulary.Ids;
+        var ids = vocabulary.Ids;
         for (int rank = 0; rank < lines.Length; rank++)
         {
             int space = lines[rank].Length > 1 ? lines[rank].IndexOf(' ', 1) : -1;

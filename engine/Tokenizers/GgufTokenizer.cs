@@ -55,10 +55,11 @@ internal sealed class GgufTokenizer : Tokenizer
     {
         var metadata = file.Metadata;
         string kind = metadata.FindString("tokenizer.ggml.model") ?? throw metadata.Error("tokenizer.ggml.model", "is missing");
-        if (kind is not ("gpt2" or "llama" or "bert")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama, bert)");
+        if (kind is not ("gpt2" or "llama" or "bert" or "gemma4")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama, bert, gemma4)");
         var vocabulary = new Vocabulary(metadata);
         if (kind == "llama") return new GgufTokenizer(metadata, vocabulary, new SentencePieceModel(metadata, vocabulary), addsBeginning: true);
         if (kind == "bert") return new GgufTokenizer(metadata, vocabulary, new WordPieceModel(metadata, vocabulary), addsBeginning: true, beginning: 101, end: 102);
+        if (kind == "gemma4") return new GgufTokenizer(metadata, vocabulary, new SpacedBytePairModel(metadata, vocabulary), addsBeginning: true);
         var model = new ByteLevelModel(metadata, vocabulary);
         return new GgufTokenizer(metadata, vocabulary, model, model.AddsBeginningByDefault);
     }

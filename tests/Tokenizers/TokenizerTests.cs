@@ -117,6 +117,71 @@ public sealed class TokenizerTests
         large.ShouldBeLessThan(1.1 * small);
     }
 
+    [ConformanceFact("tokenizers")]
+    public void SentencePiece_work_per_byte_does_not_grow_either()
+    {
+        string? path = Directory.GetFiles(SharedData.Conformance("tokenizers")!, "*.gguf", SearchOption.AllDirectories).FirstOrDefault(f =>
+        {
+            using var candidate = (GgufFile)ModelFile.Open(f);
+            return candidate.Metadata.FindString("tokenizer.ggml.model") == "llama";
+        });
+        path.ShouldNotBeNull();
+        using var file = (GgufFile)ModelFile.Open(path);
+        var tokenizer = Tokenizer.FromGguf(file);
+        double Work(int length)
+        {
+            long before = tokenizer.Operations;
+            tokenizer.Encode(string.Create(length, 0, (text, _) => { for (int i = 0; i < text.Length; i++) text[i] = (char)('a' + i * 7 % 11 * i % 26); }));
+            return (double)(tokenizer.Operations - before) / length;
+        }
+        double small = Work(1 << 20), large = Work(10 << 20);
+        small.ShouldBeGreaterThan(0.1);
+        large.ShouldBeLessThan(1.1 * small);
+    }
+
+    [Fact]
+    public void A_million_spaces_or_line_ends_take_linear_time()
+    {
+        using var file = (GgufFile)ModelFile.Open(FablePath);
+        var tokenizer = Tokenizer.FromGguf(file);
+        foreach (char c in " \n1-")
+        {
+            double Seconds(int length)
+            {
+                var clock = System.Diagnostics.Stopwatch.StartNew();
+                tokenizer.Encode(new string(c, length) + "x");
+                return clock.Elapsed.TotalSeconds;
+            }
+            Seconds(1000);
+            // Quadratic work would take a thousand times as long; ten times is far from both.
+            (Seconds(1_000_000) / Math.Max(Seconds(100_000), 1e-3)).ShouldBeLessThan(60);
+        }
+    }
+
+    [Fact]
+    public void Spaced_character_pairs_fall_back_to_bytes_and_cut_at_line_ends_only()
+    {
+        string[] tokens = ["<unk>", .. Enumerable.Range(0, 256).Select(b => $"<0x{b:X2}>"), "a", "b", "▁", "\n", "▁a", "▁ab", "\n\n", "b▁a"];
+        string path = Path.Combine(Path.GetTempPath(), $"tare-{Guid.NewGuid():n}.gguf");
+        try
+        {
+            GgufWriter.Write(path, [("tokenizer.ggml.model", GgufValueType.String, "gemma4"),
+                ("tokenizer.ggml.tokens", GgufValueType.Array, new GgufArray(GgufValueType.String, tokens)),
+                ("tokenizer.ggml.merges", GgufValueType.Array, new GgufArray(GgufValueType.String, new[] { "▁ a", "▁a b", "\n \n", "b ▁a" }))], []);
+            using var file = (GgufFile)ModelFile.Open(path);
+            var tokenizer = Tokenizer.FromGguf(file);
+            int Id(string text) => Array.IndexOf(tokens, text);
+            tokenizer.Encode("b ab a", addSpecial: false).ShouldBe([Id("b"), Id("▁ab"), Id("▁a")]);
+            tokenizer.Encode("b a\n\nb", addSpecial: false).ShouldBe([Id("b▁a"), Id("\n\n"), Id("b")]);
+            tokenizer.Encode("é", addSpecial: false).ShouldBe([1 + 0xC3, 1 + 0xA9]);
+            tokenizer.Decode(tokenizer.Encode("ab é\n b")).ShouldBe("ab é\n b");
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     [Fact]
     public void Bos_is_added_as_the_file_says_and_unknown_rules_are_refused()
     {

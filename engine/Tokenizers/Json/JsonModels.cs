@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Tare.Tokenizers.PreTokenizers;
 
@@ -37,43 +36,12 @@ internal static class JsonModels
         string prefix = model.FindString("continuing_subword_prefix") ?? "", suffix = model.FindString("end_of_word_suffix") ?? "";
         bool fuse = model.Bool("fuse_unk", false), fallback = model.Bool("byte_fallback", false), whole = model.Bool("ignore_merges", false);
         int? unknown = model.FindString("unk_token") is { } text ? vocabulary.TryGetValue(text, out int id) ? id : throw model.Error($"unk_token '{text}' is not in the vocabulary") : null;
-        var merges = ReadMerges(model, vocabulary, prefix);
-        var bytes = new int[256];
-        for (int b = 0; b < 256; b++) bytes[b] = vocabulary.GetValueOrDefault($"<0x{b:X2}>", -1);
+        var characters = new CharacterBytePair(vocabulary, ReadMerges(model, vocabulary, prefix), unknown, fuse, fallback, prefix, suffix);
         return (piece, ids) =>
         {
-            if (whole && vocabulary.TryGetValue(piece, out int known))
-            {
-                ids.Add(known);
-                return 0;
-            }
-            var symbols = new List<int>(piece.Length);
-            bool afterUnknown = false;
-            int[] points = CodePoints.Of(piece);
-            for (int i = 0; i < points.Length; i++)
-            {
-                string character = char.ConvertFromUtf32(points[i]);
-                if (i > 0) character = prefix + character;
-                if (i == points.Length - 1) character += suffix;
-                if (vocabulary.TryGetValue(character, out int symbol))
-                {
-                    symbols.Add(symbol);
-                    afterUnknown = false;
-                    continue;
-                }
-                byte[] utf8 = fallback ? Encoding.UTF8.GetBytes(character) : [];
-                if (utf8.Length > 0 && Array.TrueForAll(utf8, b => bytes[b] >= 0))
-                {
-                    symbols.AddRange(utf8.Select(b => bytes[b]));
-                    afterUnknown = false;
-                    continue;
-                }
-                if (unknown is int u && !(fuse && afterUnknown)) symbols.Add(u);
-                afterUnknown = unknown is not null;
-            }
-            var merger = new BytePair(merges);
-            merger.Merge([.. symbols], ids);
-            return merger.Operations;
+            if (!whole || !vocabulary.TryGetValue(piece, out int known)) return characters.Encode(piece, ids);
+            ids.Add(known);
+            return 0;
         };
     }
 

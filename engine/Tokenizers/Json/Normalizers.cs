@@ -15,8 +15,8 @@ internal static class Normalizers
             case "Sequence":
                 Func<string, string>[] parts = [.. field.Get("normalizers").Items().Select(Read)];
                 return text => parts.Aggregate(text, (current, part) => part(current));
-            case "NFC": return text => ToText(Normalization.Compose(CodePoints.Of(text)));
-            case "NFD": return text => ToText(Normalization.Decompose(CodePoints.Of(text)));
+            case "NFC": return text => CodePoints.ToText(Normalization.Compose(CodePoints.Of(text)).ToArray());
+            case "NFD": return text => CodePoints.ToText(Normalization.Decompose(CodePoints.Of(text)).ToArray());
             case "Lowercase": return Lower;
             case "Prepend":
                 string prefix = field.String("prepend");
@@ -29,15 +29,6 @@ internal static class Normalizers
                 return text => Bert(text, clean, chinese, strip, lower);
             default: throw field.Unknown("Sequence", "NFC", "NFD", "Lowercase", "Prepend", "Replace", "BertNormalizer");
         }
-    }
-
-    /// <summary>Code points as a string.</summary>
-    public static string ToText(IEnumerable<int> points)
-    {
-        var text = new StringBuilder();
-        Span<char> pair = stackalloc char[2];
-        foreach (int p in points) text.Append(pair[..new Rune(p).EncodeToUtf16(pair)]);
-        return text.ToString();
     }
 
     // Simple lower case; İ alone becomes two code points.
@@ -62,7 +53,7 @@ internal static class Normalizers
             else points.Add(clean && space ? ' ' : p);
         }
         if (strip) points = [.. Normalization.Decompose(points.ToArray()).Where(p => CharUnicodeInfo.GetUnicodeCategory(p) != UnicodeCategory.NonSpacingMark)];
-        string result = ToText(points);
+        string result = CodePoints.ToText(points.ToArray());
         return lower ? Lower(result) : result;
     }
 }

@@ -76,7 +76,7 @@ internal static class PreTokenizing
     private static IEnumerable<Piece> Cut(Piece piece, Func<int[], List<(int Start, int End, bool Matched)>> match, string behavior)
     {
         int[] points = CodePoints.Of(piece.Text);
-        return Splitting.Join(match(points), behavior)!.Select(p => new Piece(Normalizers.ToText(points[p.Start..p.End]), piece.AtStart && p.Start == 0));
+        return Splitting.Join(match(points), behavior)!.Select(p => new Piece(CodePoints.ToText(points[p.Start..p.End]), piece.AtStart && p.Start == 0));
     }
 
     private static string ToByteAlphabet(string text)

@@ -16,7 +16,7 @@ internal static class Replacement
         {
             int[] points = CodePoints.Of(text);
             var result = new StringBuilder();
-            foreach (var (start, end, matched) in Splitting.Matches(points, expression)) result.Append(matched ? content : Normalizers.ToText(points[start..end]));
+            foreach (var (start, end, matched) in Splitting.Matches(points, expression)) result.Append(matched ? content : CodePoints.ToText(points[start..end]));
             return result.ToString();
         };
     }

@@ -47,5 +47,14 @@ internal static class CodePoints
         return points[..count];
     }
 
+    /// <summary>Code points as a string.</summary>
+    public static string ToText(ReadOnlySpan<int> points)
+    {
+        var text = new StringBuilder(points.Length);
+        Span<char> pair = stackalloc char[2];
+        foreach (int p in points) text.Append(pair[..new Rune(p).EncodeToUtf16(pair)]);
+        return text.ToString();
+    }
+
     private static Func<int, bool> Exactly(UnicodeCategory category) => p => CharUnicodeInfo.GetUnicodeCategory(p) == category;
 }

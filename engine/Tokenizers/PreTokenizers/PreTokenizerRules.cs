@@ -8,6 +8,10 @@ internal static class PreTokenizerRules
     private const string Lower = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", Upper = @"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]";
     private const string Tail = @"\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    // The letters that DeepSeek's first models name one by one: those with case, as Unicode had them then.
+    private const string CasedLetters = "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1F7Dᾀ-ᾴᾶ-ᾼ\u1FBEῂ-ῄῆ-ῌῐ-\u1FD3ῖ-\u1FDBῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212A-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄ"
+        + "Ⰰ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
+
     private static readonly Dictionary<string, string[]> Rules = Build();
 
     /// <summary>Known names, sorted.</summary>
@@ -36,6 +40,10 @@ internal static class PreTokenizerRules
         Add([Cased($"(?i:{Contractions})?", @"\p{N}{1,3}")], "gpt-4o", "llama4");
         Add([Cased("", @"\p{N}")], "tekken");
         Add([@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", @"[一-龥ࠀ-一가-퟿]+", @"\p{N}"], "deepseek-coder");
+        Add([@"[\p{P}$+<=>^~|`]+", Gpt2, "[0-9][0-9][0-9]"], "falcon");
+        Add([@"[\p{P}$+<=>^~|]+", Gpt2, @"\p{N}+", "[0-9][0-9][0-9]"], "default");
+        Add(["[\r\n]", @"\s?[" + CasedLetters + "]+", @"\s?[!-/:-~！-／：-～‘-‟　-。]+", @"\s+(?![\s\S])", @"[一-龥ࠀ-一가-퟿]+", @"\p{N}+"], "deepseek-llm");
+        Add(["[^\n]+|[\n]+"], "gemma4");
         Add([@"\p{N}{1,3}", @"[一-龥぀-ゟ゠-ヿ]+", @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"], "deepseek-v3");
         return rules;
     }
