@@ -48,7 +48,7 @@ internal static class Normalizers
         foreach (int p in CodePoints.Of(text))
         {
             bool space = p is '\t' or '\n' or '\r' || CodePoints.IsWhiteSpace(p);
-            if (clean && (p is 0 or 0xFFFD || !(p is '\t' or '\n' or '\r') && CharUnicodeInfo.GetUnicodeCategory(p) is UnicodeCategory.Control or UnicodeCategory.Format)) continue;
+            if (clean && (p is 0 or 0xFFFD || !(p is '\t' or '\n' or '\r') && CharUnicodeInfo.GetUnicodeCategory(p) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse)) continue;
             if (chinese && WordPieceModel.IsChinese(p)) points.AddRange([' ', p, ' ']);
             else points.Add(clean && space ? ' ' : p);
         }

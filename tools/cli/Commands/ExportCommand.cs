@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using Tare.Formats;
+using Tare.Formats.Quantization.Encoding;
 using Tare.Formats.Safetensors;
 
 namespace Tare.Cli.Commands;
@@ -52,15 +53,8 @@ internal static class ExportCommand
                 stream.Write(MemoryMarshal.AsBytes<float>(row.AsSpan()));
                 continue;
             }
-            for (int i = 0; i < row.Length; i++) narrow[i] = type == TensorType.F16 ? BitConverter.HalfToUInt16Bits((Half)row[i]) : ToBFloat16(row[i]);
+            for (int i = 0; i < row.Length; i++) narrow[i] = type == TensorType.F16 ? BitConverter.HalfToUInt16Bits((Half)row[i]) : BlockEncoder.BrainFloat(row[i]);
             stream.Write(MemoryMarshal.AsBytes<ushort>(narrow.AsSpan()));
         }
-    }
-
-    // Round to nearest even on the upper half of the bits; a NaN stays one.
-    private static ushort ToBFloat16(float value)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(value);
-        return float.IsNaN(value) ? (ushort)(bits >> 16 | 0x40) : (ushort)(bits + 0x7FFF + (bits >> 16 & 1) >> 16);
     }
 }
