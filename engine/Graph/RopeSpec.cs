@@ -22,7 +22,7 @@ public enum RopePairing
 /// <param name="InverseFrequencies">One a pair: radians per position. The rotated width is twice its length.</param>
 /// <param name="Magnitude">Factor on cos and sin (YaRN's attention factor).</param>
 /// <param name="Dynamic">Length-dependent frequencies (dynamic NTK); they replace the table once the sequence is longer than the original context.</param>
-public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing Pairing, ImmutableArray<double> InverseFrequencies, double Magnitude = 1, DynamicRope? Dynamic = null)
+public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing Pairing, ImmutableArray<double> InverseFrequencies, double Magnitude = 1, LengthDependentRope? Dynamic = null)
 {
     /// <summary>Elements of a head that are rotated.</summary>
     public int RotatedWidth => 2 * InverseFrequencies.Length;
@@ -38,14 +38,34 @@ public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing 
     public override int GetHashCode() => HashCode.Combine(Heads, HeadWidth, Offset, Pairing, InverseFrequencies.Length, Magnitude);
 }
 
+/// <summary>Frequencies that change once a sequence is longer than OriginalLength. A row uses the length of its sequence as it is known to the step.</summary>
+public abstract record LengthDependentRope(int OriginalLength)
+{
+    /// <summary>The table for one length beyond the original.</summary>
+    public abstract ImmutableArray<double> Frequencies(int length, int rotatedWidth);
+}
+
+/// <summary>LongRoPE (Ding et al. 2024, arXiv 2402.13753): another table for sequences beyond the original length.</summary>
+public sealed record LongRope(int OriginalLength, ImmutableArray<double> LongFrequencies) : LengthDependentRope(OriginalLength)
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<double> Frequencies(int length, int rotatedWidth) => LongFrequencies;
+
+    /// <inheritdoc/>
+    public bool Equals(LongRope? other) => other is not null && OriginalLength == other.OriginalLength && LongFrequencies.SequenceEqual(other.LongFrequencies);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(OriginalLength, LongFrequencies.Length);
+}
+
 /// <summary>
 /// Dynamic NTK scaling: for a sequence of n &gt; OriginalLength tokens the base becomes base · (factor·n/original − (factor − 1))^(r/(r−2)), r the rotated width.
 /// A row uses the length of its sequence as it is known to the step (the whole prompt while the prompt runs), so chunking does not change it.
 /// </summary>
-public sealed record DynamicRope(double Base, double Factor, int OriginalLength)
+public sealed record DynamicRope(double Base, double Factor, int OriginalLength) : LengthDependentRope(OriginalLength)
 {
-    /// <summary>The table for one length.</summary>
-    public ImmutableArray<double> Frequencies(int length, int rotatedWidth)
+    /// <inheritdoc/>
+    public override ImmutableArray<double> Frequencies(int length, int rotatedWidth)
     {
         double scaled = Base * Math.Pow(Factor * length / OriginalLength - (Factor - 1), rotatedWidth / (rotatedWidth - 2.0));
         return [.. Enumerable.Range(0, rotatedWidth / 2).Select(i => Math.Pow(scaled, -2.0 * i / rotatedWidth))];

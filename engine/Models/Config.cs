@@ -115,6 +115,33 @@ internal sealed class Config
         return [.. kinds.Select(k => k switch { "sliding_attention" => true, "full_attention" => false, _ => throw Error("layer_types", $"'{k}' is not known (known: full_attention, sliding_attention)") })];
     }
 
+    /// <summary>
+    /// Whether each layer is windowed: <c>layer_types</c>, GGUF's list of bools, or – where neither is there – all but every <paramref name="period"/>-th layer (0 = none).
+    /// </summary>
+    public bool[] WindowedLayers(int layers, int period)
+    {
+        if (WindowedLayers(layers) is { } listed) return listed;
+        if (IsGguf && _gguf!.TryGet(_prefix + "attention.sliding_window_pattern", out _, out object? value) && value is GgufArray { Items: bool[] flags })
+            return flags.Length == layers ? flags : throw Error(_prefix + "attention.sliding_window_pattern", $"{flags.Length} entries for {layers} layers");
+        return [.. Enumerable.Range(0, layers).Select(i => period > 0 && (i + 1) % period != 0)];
+    }
+
+    /// <summary>An array of integers of config.json, or null.</summary>
+    public int[]? FindInts(string huggingFace)
+    {
+        if (IsGguf || Json(huggingFace) is not JsonElement value) return null;
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.Number || !v.TryGetInt32(out _))) throw Error(huggingFace, "is not an array of integers");
+        return [.. value.EnumerateArray().Select(v => v.GetInt32())];
+    }
+
+    /// <summary>An array of numbers of config.json, or null.</summary>
+    public double[]? FindFloats(string huggingFace)
+    {
+        if (IsGguf || Json(huggingFace) is not JsonElement value) return null;
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.Number || !double.IsFinite(v.GetDouble()))) throw Error(huggingFace, "is not an array of numbers");
+        return [.. value.EnumerateArray().Select(v => v.GetDouble())];
+    }
+
     /// <summary>An array of strings of config.json, or null.</summary>
     public string[]? FindStrings(string huggingFace)
     {

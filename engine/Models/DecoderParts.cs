@@ -33,6 +33,15 @@ internal static class DecoderParts
         return g.Linear(g.GatedActivate(gate, up, activation), block.Linear($"{huggingFace}.down_proj", $"{gguf}_down{suffix}"));
     }
 
+    /// <summary>down(f(gate x) · up x), gate and up lying one behind the other in one matrix.</summary>
+    public static Value FusedGatedMlp(GraphBuilder g, WeightSource block, Value x, ActivationKind activation)
+    {
+        Value both = g.Linear(x, block.Linear("mlp.gate_up_proj", "ffn_up"));
+        int inner = g.WidthOf(both) / 2;
+        var parts = g.Split(both, inner, g.WidthOf(both) - inner);
+        return g.Linear(g.GatedActivate(parts[0], parts[1], activation), block.Linear("mlp.down_proj", "ffn_down"));
+    }
+
     /// <summary>down(f(up x)) under the given names.</summary>
     public static Value Mlp(GraphBuilder g, WeightSource block, Value x, ActivationKind activation, string up, string down)
         => g.Linear(g.Activate(g.Linear(x, block.Linear(up, "ffn_up")), activation), block.Linear(down, "ffn_down"));

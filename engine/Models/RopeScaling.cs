@@ -3,22 +3,24 @@ using Tare.Graphs;
 namespace Tare.Models;
 
 /// <summary>
-/// Reads rotary settings in both config dialects (<c>rope_theta</c> with <c>rope_scaling</c>, or <c>rope_parameters</c>) and in GGUF: default, linear, dynamic NTK, llama3, and YaRN
+/// Reads rotary settings in both config dialects (<c>rope_theta</c> with <c>rope_scaling</c>, or <c>rope_parameters</c>) and in GGUF: default, linear, dynamic NTK, llama3, LongRoPE, and YaRN
 /// (Peng et al. 2023, arXiv 2309.00071).
 /// </summary>
 internal static class RopeScaling
 {
     /// <summary>The rotation of heads; <paramref name="rotated"/> elements of each from <paramref name="offset"/> on.</summary>
-    public static RopeSpec Read(Config config, WeightSource weights, int heads, int headWidth, int rotated, RopePairing pairing, int offset = 0, double defaultBase = 10000)
+    public static RopeSpec Read(Config config, WeightSource weights, int heads, int headWidth, int rotated, RopePairing pairing, int offset = 0, double defaultBase = 10000, string? layerType = null)
     {
         if (rotated <= 0 || rotated % 2 != 0 || offset + rotated > headWidth) throw config.Error("rope", $"{rotated} rotated elements of {headWidth}");
         var parameters = config.Section("rope_parameters");
+        if (layerType is not null) parameters = parameters?.Section(layerType) ?? parameters; // one section a kind of layer
         var scaling = parameters ?? config.Section("rope_scaling");
         double theta = parameters?.FindFloat("rope_theta") ?? config.FindFloat("rope_theta", "rope.freq_base") ?? config.FindFloat("rotary_emb_base") ?? defaultBase;
         if (theta <= 0) throw config.Error("rope_theta", $"{theta} is not > 0");
-        string kind = scaling?.FindString("rope_type") ?? scaling?.FindString("type") ?? config.FindString(null, "rope.scaling.type") ?? "default";
+        bool hasLong = weights.Find(null, "rope_factors_long.weight") is not null; // no key of these files names the kind
+        string kind = hasLong ? "longrope" : scaling?.FindString("rope_type") ?? scaling?.FindString("type") ?? config.FindString(null, "rope.scaling.type") ?? "default";
         double[] frequencies = [.. Enumerable.Range(0, rotated / 2).Select(i => Math.Pow(theta, -2.0 * i / rotated))];
-        RopeSpec Spec(IEnumerable<double> table, double magnitude = 1, DynamicRope? dynamic = null) => new(heads, headWidth, offset, pairing, [.. table], magnitude, dynamic);
+        RopeSpec Spec(IEnumerable<double> table, double magnitude = 1, LengthDependentRope? dynamic = null) => new(heads, headWidth, offset, pairing, [.. table], magnitude, dynamic);
 
         if (weights.Find(null, "rope_freqs.weight") is { } divisors)
         {
@@ -37,9 +39,29 @@ internal static class RopeScaling
             "linear" => Spec(frequencies.Select(f => f / factor)),
             "dynamic" => Spec(frequencies, dynamic: new DynamicRope(theta, factor, maximum)),
             "llama3" when scaling is not null => Spec(Llama3(frequencies, factor, scaling.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original)),
+            "longrope" => LongRope(config, weights, scaling, frequencies, maximum, original, Spec),
             "yarn" => Spec(Yarn(config, frequencies, theta, factor, original, scaling), YarnMagnitude(scaling, config, factor)),
-            _ => throw config.Error("rope_scaling", $"type '{kind}' is not known (known: default, linear, dynamic, llama3, yarn)"),
+            _ => throw config.Error("rope_scaling", $"type '{kind}' is not known (known: default, linear, dynamic, llama3, longrope, yarn)"),
         };
+    }
+
+    /// <summary>Plain rotary positions of a base, without scaling.</summary>
+    public static RopeSpec Plain(HeadLayout heads, RopePairing pairing, double theta)
+        => new(heads.Heads, heads.Width, 0, pairing, [.. Enumerable.Range(0, heads.Width / 2).Select(i => Math.Pow(theta, -2.0 * i / heads.Width))]);
+
+    // Two tables of divisors, for sequences up to and beyond the original length; cos and sin grow by √(1 + ln s / ln original), s = maximum / original.
+    private static RopeSpec LongRope(Config config, WeightSource weights, Config? scaling, double[] frequencies, int maximum, int original, Func<IEnumerable<double>, double, LengthDependentRope?, RopeSpec> spec)
+    {
+        double[] Divisors(string key, string gguf) => (config.IsGguf ? weights.Find(null, gguf) is { } w ? Array.ConvertAll(w.ToVector(), v => (double)v) : null : scaling?.FindFloats(key)) switch
+        {
+            { } d when d.Length == frequencies.Length && d.All(v => v > 0) => d,
+            { } d => throw config.Error(key, $"{d.Length} divisors for {frequencies.Length} frequencies, or one is not > 0"),
+            null => throw config.Error(key, "is missing"),
+        };
+        double[] longer = Divisors("long_factor", "rope_factors_long.weight"), shorter = Divisors("short_factor", "rope_factors_short.weight");
+        double ratio = (double)maximum / original;
+        double magnitude = scaling?.FindFloat("attention_factor") ?? config.FindFloat(null, "rope.scaling.attn_factor") ?? (ratio <= 1 ? 1 : Math.Sqrt(1 + Math.Log(ratio) / Math.Log(original)));
+        return spec(frequencies.Select((f, i) => f / shorter[i]), magnitude, new LongRope(original, [.. frequencies.Select((f, i) => f / longer[i])]));
     }
 
     // Wavelengths longer than original / low are slowed by the factor, shorter than original / high stay, between them a linear blend.

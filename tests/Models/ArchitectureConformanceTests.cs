@@ -48,10 +48,33 @@ public sealed class ArchitectureConformanceTests
     [Fact]
     public void The_registered_names_are_those_that_the_numbers_were_checked_for()
     {
-        ArchitectureRegistry.GgufNames.ShouldBe(["bert", "bloom", "command-r", "deepseek2", "gemma2", "gpt2", "gptneox", "llama", "olmo", "olmo2", "phi2", "qwen2", "qwen3", "stablelm"]);
-        ArchitectureRegistry.HuggingFaceNames.ShouldBe(["BertForMaskedLM", "BertModel", "BloomForCausalLM", "CohereForCausalLM", "DeepseekV3ForCausalLM", "GPT2LMHeadModel", "GPTNeoXForCausalLM",
-            "Gemma2ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "OPTForCausalLM", "Olmo2ForCausalLM", "OlmoForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
-            "Qwen3ForCausalLM", "StableLmForCausalLM"]);
+        ArchitectureRegistry.GgufNames.ShouldBe(["bert", "bloom", "cohere2", "command-r", "deepseek2", "falcon", "gemma", "gemma2", "gemma3", "gpt2", "gptneox", "granite", "llama", "mpt", "nemotron", "olmo", "olmo2", "phi2", "phi3",
+            "qwen2", "qwen2moe", "qwen3", "qwen3moe", "stablelm", "starcoder", "starcoder2"]);
+        ArchitectureRegistry.HuggingFaceNames.ShouldBe(["BertForMaskedLM", "BertModel", "BloomForCausalLM", "Cohere2ForCausalLM", "CohereForCausalLM", "DeepseekV3ForCausalLM", "Exaone4ForCausalLM", "FalconForCausalLM",
+            "GPT2LMHeadModel", "GPTBigCodeForCausalLM", "GPTJForCausalLM", "GPTNeoXForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM", "Glm4ForCausalLM", "GptOssForCausalLM", "GraniteForCausalLM",
+            "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "MptForCausalLM", "NemotronForCausalLM", "OPTForCausalLM", "Olmo2ForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM",
+            "Qwen2ForCausalLM", "Qwen2MoeForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM", "SmolLM3ForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM"]);
+    }
+
+    [Fact]
+    public void An_unknown_architecture_is_refused_with_its_name_and_the_known_ones()
+    {
+        string folder = Directory.CreateTempSubdirectory("tare-architecture-").FullName;
+        try
+        {
+            string source = Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free");
+            foreach (string file in Directory.GetFiles(source)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            string config = Path.Combine(folder, "config.json");
+            File.WriteAllText(config, File.ReadAllText(config).Replace("GPT2LMHeadModel", "WonderForCausalLM"));
+            using var model = ModelFile.Open(folder);
+            string message = Should.Throw<ModelFileException>(() => ArchitectureRegistry.Build(model)).Message;
+            message.ShouldContain("'WonderForCausalLM'");
+            message.ShouldContain("known: BertForMaskedLM");
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
     }
 
     [ConformanceFact("architectures")]

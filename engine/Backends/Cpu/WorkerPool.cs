@@ -19,8 +19,7 @@ internal sealed class WorkerPool : IDisposable
     private const int SpinsBeforeSleep = 4000, SpinsBeforeYield = 20000;
 
     private readonly Thread[] _workers;
-    private readonly AutoResetEvent[] _wake;
-    private readonly int[] _asleep; // [workers · 32], one cache line each
+    private readonly object _wake = new(); // Monitor, as its waits allocate nothing
     private readonly Lock _lock = new();
     private Shared _shared;
     private IPoolWork? _work;
@@ -30,12 +29,9 @@ internal sealed class WorkerPool : IDisposable
     {
         Threads = threads;
         _workers = new Thread[threads - 1];
-        _wake = new AutoResetEvent[threads - 1];
-        _asleep = new int[(threads - 1) * 32];
         for (int i = 0; i < _workers.Length; i++)
         {
             int index = i;
-            _wake[i] = new AutoResetEvent(false);
             _workers[i] = new Thread(() => Work(index)) { IsBackground = true, Name = $"tare worker {i + 1}" };
             _workers[i].Start();
         }
@@ -54,8 +50,7 @@ internal sealed class WorkerPool : IDisposable
             {
                 _work = work;
                 Interlocked.Increment(ref _shared.Generation);
-                for (int i = 0; i < _wake.Length; i++)
-                    if (Volatile.Read(ref _asleep[i * 32]) != 0) _wake[i].Set();
+                Wake();
             }
             work.Run(0);
         }
@@ -82,10 +77,15 @@ internal sealed class WorkerPool : IDisposable
             if (_disposed) return;
             _disposed = true;
             Interlocked.Increment(ref _shared.Generation);
-            foreach (var wake in _wake) wake.Set();
+            Wake();
         }
         foreach (var worker in _workers) worker.Join();
-        foreach (var wake in _wake) wake.Dispose();
+    }
+
+    private void Wake()
+    {
+        if (Volatile.Read(ref _shared.Asleep) == 0) return;
+        lock (_wake) Monitor.PulseAll(_wake);
     }
 
     private void Work(int index)
@@ -94,13 +94,14 @@ internal sealed class WorkerPool : IDisposable
         while (true)
         {
             for (int spins = 0; Volatile.Read(ref _shared.Generation) == seen && spins < SpinsBeforeSleep; spins++) Pause(false);
-            while (Volatile.Read(ref _shared.Generation) == seen)
-            {
-                // The exchange is a full fence: either this thread sees the new generation, or Run sees that it sleeps.
-                Interlocked.Exchange(ref _asleep[index * 32], 1);
-                if (Volatile.Read(ref _shared.Generation) == seen) _wake[index].WaitOne();
-                Volatile.Write(ref _asleep[index * 32], 0);
-            }
+            if (Volatile.Read(ref _shared.Generation) == seen)
+                lock (_wake)
+                {
+                    // The increment is a full fence: either this thread sees the new generation, or Wake sees that it sleeps.
+                    Interlocked.Increment(ref _shared.Asleep);
+                    while (Volatile.Read(ref _shared.Generation) == seen) Monitor.Wait(_wake);
+                    Interlocked.Decrement(ref _shared.Asleep);
+                }
             seen++;
             if (_disposed) return;
             _work!.Run(index + 1);
@@ -114,11 +115,12 @@ internal sealed class WorkerPool : IDisposable
         else Thread.SpinWait(1);
     }
 
-    [StructLayout(LayoutKind.Explicit, Size = 512)]
+    [StructLayout(LayoutKind.Explicit, Size = 640)]
     private struct Shared
     {
         [FieldOffset(128)] public int Generation;
         [FieldOffset(256)] public int Arrived;
         [FieldOffset(384)] public int Phase;
+        [FieldOffset(512)] public int Asleep;
     }
 }

@@ -32,6 +32,15 @@ internal static class Pointwise
         for (int i = 0; i < y[0].Length; i++) y[0][i] = Apply(op.Kind, x[0][i]) * x[1][i];
     }
 
+    public static void ClampedGlu(ClampedGlu op, ValueInfo[] types, double[][] x, double[][] y, ReferenceStep step)
+    {
+        for (int i = 0; i < y[0].Length; i++)
+        {
+            double gate = Math.Min(x[0][i], op.Limit), up = Math.Clamp(x[1][i], -op.Limit, op.Limit);
+            y[0][i] = (up + 1) * gate / (1 + Math.Exp(-op.Alpha * gate));
+        }
+    }
+
     public static void Add(Add op, ValueInfo[] types, double[][] x, double[][] y, ReferenceStep step)
     {
         for (int i = 0; i < y[0].Length; i++) y[0][i] = x[0][i] + x[1][i];

@@ -17,6 +17,7 @@ internal static class ReferenceOps
         Add<Embed>(Pointwise.Embed);
         Add<Activate>(Pointwise.Activate);
         Add<GatedActivate>(Pointwise.GatedActivate);
+        Add<ClampedGlu>(Pointwise.ClampedGlu);
         Add<Add>(Pointwise.Add);
         Add<Multiply>(Pointwise.Multiply);
         Add<Scale>((op, _, x, y, _) => Pointwise.Map(x[0], y[0], v => op.Factor * v));

@@ -121,6 +121,7 @@ public sealed class CpuOperatorTests
                 Check(width, 5, (g, x) => g.Activate(x, kind), $"{kind} {width}", transform: (v, _) => 4 * v);
                 Check(2 * width, 5, (g, x) => { var p = g.Split(x, width, width); return g.GatedActivate(p[0], p[1], kind); }, $"gated {kind} {width}");
             }
+            Check(2 * width, 5, (g, x) => { var p = g.Split(x, width, width); return g.Append(new ClampedGlu(1.702, 2), p[0], p[1]); }, $"clamped {width}", transform: (v, _) => 4 * v);
             Check(2 * width, 5, (g, x) => { var p = g.Split(x, width, width); return g.Add(p[0], g.Multiply(p[0], p[1])); }, $"add, multiply {width}");
             Check(width + 1, 5, (g, x) => { var p = g.Split(x, width, 1); return g.Multiply(p[0], p[1]); }, $"scale rows {width}");
             Check(width, 5, (g, x) => g.SoftCap(g.Scale(x, 3.25), 2.5), $"soft cap {width}");
