@@ -11,6 +11,7 @@ namespace Tare.Backends.Cpu.Kernels;
 internal static unsafe class TiledProduct
 {
     private const int TileRows = PackedMatrix.TileRows;
+    private const int DirectRows = 2; // rows for which reading the packed form anew beats writing a panel
 
     /// <summary>Bytes of scratch for products of up to <paramref name="rows"/> rows.</summary>
     public static long ScratchBytes(PackedMatrix weight, int rows)
@@ -41,19 +42,22 @@ internal static unsafe class TiledProduct
                 for (int o = 0; o < outputs; o++) target[o] = bias is null ? 0 : bias[first + o];
                 for (int o = outputs; o < pair * TileRows; o++) target[o] = 0;
             }
-            for (int k = 0; k < weight.Width; k += weight.PanelWidth)
-            {
-                int count = Math.Min(weight.PanelWidth, weight.Width - k);
-                float* a = weight.Panel(matrix, tile, k, count, panels), b = pair == 2 ? weight.Panel(matrix, tile + 1, k, count, panels + (weight.PanelWidth + TileRows) * TileRows) : null;
-                for (int r = 0; r < rows;)
+            if (weight.HasDirect && rows <= DirectRows)
+                for (int r = 0; r < rows; r++) weight.Multiply(matrix, tile, pair, x[r], full ? y[r] + first : partial + (long)r * TileRows);
+            else
+                for (int k = 0; k < weight.Width; k += weight.PanelWidth)
                 {
-                    int group = rows - r >= 8 ? 8 : rows - r >= 4 ? 4 : 1;
-                    for (int i = 0; i < group; i++) targets[i] = full ? y[r + i] + first : partial + (long)(r + i) * TileRows;
-                    if (pair == 2) Pair(a, b, x + r, k, count, targets, group);
-                    else Single(a, x + r, k, count, targets, group);
-                    r += group;
+                    int count = Math.Min(weight.PanelWidth, weight.Width - k);
+                    float* a = weight.Panel(matrix, tile, k, count, panels), b = pair == 2 ? weight.Panel(matrix, tile + 1, k, count, panels + (weight.PanelWidth + TileRows) * TileRows) : null;
+                    for (int r = 0; r < rows;)
+                    {
+                        int group = rows - r >= 8 ? 8 : rows - r >= 4 ? 4 : 1;
+                        for (int i = 0; i < group; i++) targets[i] = full ? y[r + i] + first : partial + (long)(r + i) * TileRows;
+                        if (pair == 2) Pair(a, b, x + r, k, count, targets, group);
+                        else Single(a, x + r, k, count, targets, group);
+                        r += group;
+                    }
                 }
-            }
             if (!full)
                 for (int r = 0; r < rows; r++) new ReadOnlySpan<float>(partial + (long)r * TileRows, outputs).CopyTo(new Span<float>(y[r] + first, outputs));
             tile += pair;

@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tare.Formats;
 using Tare.Graphs.Weights;
 
@@ -54,24 +56,53 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     {
         ushort* source = Tile(matrix, tile) + (long)first * TileRows;
         if (_brain)
-            for (int k = 0; k < count; k++) (Widen(source + k * TileRows) << 16).AsSingle().Store(scratch + k * TileRows);
+            for (int k = 0; k < count; k++) Value(source + k * TileRows, true).Store(scratch + k * TileRows);
         else
-            for (int k = 0; k < count; k++)
-            {
-                // Shifted into the fields of an F32 the exponent is 112 too small; the product is exact, denormals included.
-                var bits = Widen(source + k * TileRows);
-                var magnitude = ((bits & Vector512.Create(0x7FFFu)) << 13).AsSingle() * Vector512.Create(5.192296858534828e33f);
-                (magnitude.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle().Store(scratch + k * TileRows);
-            }
+            for (int k = 0; k < count; k++) Value(source + k * TileRows, false).Store(scratch + k * TileRows);
         return scratch;
+    }
+
+    public override bool HasDirect => true;
+
+    public override void Multiply(int matrix, int tile, int tiles, float* x, float* y)
+    {
+        ushort* a = Tile(matrix, tile), b = a + (long)Width * TileRows;
+        Vector512<float> sumA = Vector512.Load(y), sumB = tiles == 2 ? Vector512.Load(y + TileRows) : default;
+        if (tiles == 1)
+            for (int k = 0; k < Width; k++) sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, _brain), Vector512.Create(x[k]), sumA);
+        else if (_brain)
+            for (int k = 0; k < Width; k++)
+            {
+                sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, true), Vector512.Create(x[k]), sumA);
+                sumB = Vector512.FusedMultiplyAdd(Value(b + k * TileRows, true), Vector512.Create(x[k]), sumB);
+            }
+        else
+            for (int k = 0; k < Width; k++)
+            {
+                sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, false), Vector512.Create(x[k]), sumA);
+                sumB = Vector512.FusedMultiplyAdd(Value(b + k * TileRows, false), Vector512.Create(x[k]), sumB);
+            }
+        sumA.Store(y);
+        if (tiles == 2) sumB.Store(y + TileRows);
     }
 
     public override void Dispose() => _values.Dispose();
 
+    // Shifted into the fields of an F32 the exponent of a half is 112 too small; the product is exact, denormals included.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Value(ushort* source, bool brain)
+    {
+        var bits = Widen(source);
+        if (brain) return (bits << 16).AsSingle();
+        var magnitude = ((bits & Vector512.Create(0x7FFFu)) << 13).AsSingle() * Vector512.Create(5.192296858534828e33f);
+        return (magnitude.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<uint> Widen(ushort* source)
     {
         var values = Vector256.Load(source);
-        return Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values));
+        return Avx512F.IsSupported ? Avx512F.ConvertToVector512UInt32(values) : Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values));
     }
 
     private ushort* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;

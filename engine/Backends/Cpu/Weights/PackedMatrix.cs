@@ -1,3 +1,4 @@
+using Tare.Backends.Cpu.Weights.Grouped;
 using Tare.Formats;
 using Tare.Formats.Quantization;
 using Tare.Graphs.Weights;
@@ -36,15 +37,22 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// <summary>F32 values [count, 16] of a tile from <paramref name="first"/> on (a multiple of 256), in place or decoded into <paramref name="scratch"/>.</summary>
     public abstract float* Panel(int matrix, int tile, int first, int count, float* scratch);
 
+    /// <summary>Whether <see cref="Multiply"/> reads the packed form itself, which beats panels for few rows.</summary>
+    public virtual bool HasDirect => false;
+
+    /// <summary>y[o] += Σ_k w[o, k] x[k] for one or two full tiles of outputs, with the bits of a product over panels: x [Width], y [16 · tiles].</summary>
+    public virtual void Multiply(int matrix, int tile, int tiles, float* x, float* y) => throw new NotSupportedException();
+
     public abstract void Dispose();
 
-    /// <summary>Packs by the stored type. Quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
+    /// <summary>Packs by the stored type. Types with grouped integers are interleaved, other quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
     public static PackedMatrix Pack(Weight weight, int matrices)
     {
         weight.Prepare();
         int rows = checked((int)(weight.Rows / matrices));
         bool stored = weight.Rows > 0 && weight.TryGetStoredRow(0, out _);
         if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows) is { } half) return half;
+        if (stored && GroupedTiles.TryPack(weight, matrices, rows) is { } grouped) return grouped;
         if (stored && weight.Type is not (TensorType.F32 or TensorType.F64) && BlockFormats.TryGet(weight.Type, out var format) && format.ValuesPerBlock > 1) return new StoredRows(weight, matrices, rows, format);
         return new FloatTiles(weight, matrices, rows);
     }

@@ -1,0 +1,33 @@
+using Tare.Formats;
+
+namespace Tare.Backends.Cpu.Weights.Grouped;
+
+/// <summary>A block-quantized type as small integers with a scale (and a minimum) a group: value = scale · table[code] + minimum, rounded after each step, which has the bits of the file's own decoder.</summary>
+internal interface IGroupedIntegers
+{
+    static abstract TensorType Type { get; }
+
+    /// <summary>Values that share a scale: 16 or 32.</summary>
+    static abstract int Group { get; }
+
+    /// <summary>Codes are 0 … 15 (stored in four bits), else signed bytes.</summary>
+    static abstract bool IsNibble { get; }
+
+    static abstract bool HasMinimum { get; }
+
+    /// <summary>Values of the 16 codes of a nibble type; empty for bytes, whose code is the value.</summary>
+    static abstract ReadOnlySpan<float> Table { get; }
+
+    /// <summary>Unpacks one stored block: codes [values], scales and minimums [values / Group].</summary>
+    static abstract void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums);
+}
+
+/// <summary>Tables of nibble types.</summary>
+internal static class CodeTables
+{
+    /// <summary>0 … 15.</summary>
+    public static readonly float[] Unsigned = [.. Enumerable.Range(0, 16).Select(i => (float)i)];
+
+    /// <summary>−8 … 7.</summary>
+    public static readonly float[] Centered = [.. Enumerable.Range(-8, 16).Select(i => (float)i)];
+}
