@@ -77,7 +77,9 @@ public static class Perplexity
             program.Wait(ticket, cancel);
             var logits = program.Output<float>(ticket, output);
             int vocabulary = logits.Length / count;
-            for (int r = 0; r < count && at + r < nlls.Length; r++) nlls[at + r] = -LogProbability.Of(logits.Slice(r * vocabulary, vocabulary), window[at + r + 1]);
+            float[] values = logits.ToArray(); // a span can't cross into the threads that score
+            int first = at;
+            Parallel.For(0, Math.Min(count, nlls.Length - at), r => nlls[first + r] = -LogProbability.Of(values.AsSpan(r * vocabulary, vocabulary), window[first + r + 1]));
             program.Release(ticket);
         }
         return nlls;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Tare.Backends.Cpu.Weights;
@@ -22,6 +23,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     private ExceptionDispatchInfo? _fault;
     private long _tickets;
     private bool _disposed;
+    private long[]? _ticks; // [kernels], of thread 0, barriers included; null = not measured
 
     private CpuProgram(KernelContext context, CpuKernel[] kernels, WorkerPool pool, int residual)
     {
@@ -73,6 +75,14 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
         }
     }
 
+    /// <summary>Measures the time of each kernel from now on.</summary>
+    internal void StartProfile() => _ticks = new long[_kernels.Length];
+
+    /// <summary>Seconds by kind of kernel since <see cref="StartProfile"/>, largest first.</summary>
+    internal IReadOnlyList<(string Kernel, int Count, double Seconds)> Profile()
+        => [.. _kernels.Select((k, i) => (Name: k.GetType().Name.Split('`')[0].Replace("Kernel", "", StringComparison.Ordinal), Ticks: _ticks?[i] ?? 0)).GroupBy(k => k.Name)
+            .Select(g => (g.Key, g.Count(), g.Sum(k => k.Ticks) / (double)Stopwatch.Frequency)).OrderByDescending(g => g.Item3)];
+
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -120,7 +130,10 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     void IPoolWork.Run(int thread)
     {
         int threads = _pool.Threads;
-        foreach (var kernel in _kernels)
+        for (int i = 0; i < _kernels.Length; i++)
+        {
+            var kernel = _kernels[i];
+            long start = thread == 0 && _ticks is not null ? Stopwatch.GetTimestamp() : 0;
             for (int phase = 0; phase < kernel.Phases; phase++)
             {
                 try
@@ -133,6 +146,8 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
                 }
                 _pool.Barrier();
             }
+            if (start != 0) _ticks![i] += Stopwatch.GetTimestamp() - start;
+        }
     }
 
     // Every look-up of every table, before anything is written.

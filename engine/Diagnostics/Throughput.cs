@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using Tare.Execution;
+using Tare.Graphs;
+
+namespace Tare.Diagnostics;
+
+/// <summary>One kind of run: a prompt of N tokens in one go, or N tokens one after the other, both behind <paramref name="Depth"/> cached tokens.</summary>
+/// <param name="Prompt">Tokens read in, or 0.</param>
+/// <param name="Generate">Tokens generated, or 0.</param>
+/// <param name="Depth">Tokens in the cache before.</param>
+public readonly record struct ThroughputTest(int Prompt, int Generate, int Depth)
+{
+    /// <summary>The name that llama-bench gives: pp512, tg128 @ d2048.</summary>
+    public override string ToString() => (Prompt > 0 ? $"pp{Prompt}" : $"tg{Generate}") + (Depth > 0 ? $" @ d{Depth}" : "");
+}
+
+/// <summary>Measures tokens per second of a program, as llama-bench does: random tokens, one warm-up, then repetitions of which each starts from the same depth.</summary>
+public sealed class Throughput : IDisposable
+{
+    private readonly IState _state;
+    private readonly int _pages, _vocabulary, _batch;
+    private readonly Random _random = new(1);
+
+    /// <summary>Compiles for prompts and contexts of up to <paramref name="context"/> tokens.</summary>
+    public Throughput(IBackend backend, Graph graph, IWeightStore weights, int context, int batch = 512)
+    {
+        _batch = Math.Min(batch, context);
+        Program = backend.Compile(graph, weights, new ProgramLimits(_batch, 1, 1));
+        _pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
+        var kv = Program.Signature.Kv;
+        _state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => _pages)]));
+        _vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput) ?? throw new GraphException("the model has no head")).Width;
+    }
+
+    /// <summary>The program that runs.</summary>
+    public IProgram Program { get; }
+
+    /// <summary>Seconds of each repetition.</summary>
+    public double[] Run(ThroughputTest test, int repetitions, CancellationToken cancel = default)
+    {
+        var seconds = new double[repetitions];
+        for (int r = -1; r < repetitions; r++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (r == -1 && test.Depth > 0) Read(0, test.Depth, cancel);
+            var clock = Stopwatch.StartNew();
+            if (test.Prompt > 0) Read(test.Depth, test.Prompt, cancel);
+            else
+                for (int i = 0; i < (r < 0 ? Math.Min(4, test.Generate) : test.Generate); i++) Step(test.Depth + i, 1, Phase.Generated, cancel);
+            if (r >= 0) seconds[r] = clock.Elapsed.TotalSeconds;
+        }
+        return seconds;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _state.Dispose();
+        Program.Dispose();
+    }
+
+    private void Read(int position, int count, CancellationToken cancel)
+    {
+        for (int done = 0; done < count; done += _batch) Step(position + done, Math.Min(_batch, count - done), Phase.Prompt, cancel);
+    }
+
+    private void Step(int position, int rows, Phase phase, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        int groups = _state.Layout.Kv.Groups.Length;
+        var ticket = Program.Enqueue(new Step
+        {
+            Sequences = [new SequenceRows(0, 0, rows, position, phase, position + rows)],
+            Tokens = Enumerable.Range(0, rows).Select(_ => _random.Next(_vocabulary)).ToArray(),
+            Pages = Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, _pages)).ToArray(),
+            PageStarts = groups == 0 ? [] : Enumerable.Range(0, groups + 1).Select(g => g * _pages).ToArray(),
+            OutputRows = [rows - 1],
+        }, groups == 0 ? [] : [_state]);
+        Program.Wait(ticket, cancel);
+        Program.Release(ticket);
+    }
+}
