@@ -29,6 +29,9 @@ public sealed record ModelOptions
     /// <summary>Map the file (else it is copied into memory).</summary>
     public bool Map { get; init; } = true;
 
+    /// <summary>Changes the graph before it runs (precision, norms); null = as the file says.</summary>
+    public Func<Graph, Graph>? Rewrite { get; init; }
+
     /// <summary>Makes the backend; null = the CPU backend. The model disposes it.</summary>
     public Func<IBackend>? Backend { get; init; }
 }
@@ -103,6 +106,7 @@ public sealed class Model : IAsyncDisposable
             var file = Own(ModelFile.Open(path, new OpenOptions { Map = options.Map }));
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null) throw new ModelFileException(file.Path, "the model has no head, so it can't generate");
+            graph = options.Rewrite?.Invoke(graph) ?? graph;
             int context = ContextLength.Choose(file, graph, options.Context);
             var tokenizer = Tokenizer.Find(file);
             var backend = Own(options.Backend?.Invoke() ?? new CpuBackend(options.Threads ?? Environment.ProcessorCount));

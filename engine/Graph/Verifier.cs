@@ -38,6 +38,7 @@ public static class Verifier
             if (!types.SequenceEqual(node.Outputs)) Fail(i, node, $"has types {string.Join(", ", node.Outputs)}, its op gives {string.Join(", ", types)}");
             if (types.Any(t => t.Width <= 0)) Fail(i, node, "has an empty output");
             if (node.Block < -1 || node.Block >= graph.Blocks) Fail(i, node, $"block {node.Block} of {graph.Blocks}");
+            if (node.Op is not Linear { Adapters.IsEmpty: true } && node.Inputs.Any(v => graph.OpOf(v) is QuantizeRows)) Fail(i, node, "reads integers of QuantizeRows, which only a Linear without adapters may");
             if (node.Op is KvAppend append && !layers.Add(append.Layer)) Fail(i, node, $"cache {append.Layer} is written twice");
             if (node.Op is Attention attention && inputs.Length == 2) CheckCache(graph, i, node, attention);
         }

@@ -6,6 +6,7 @@ using Tare.Execution;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Models;
+using Tare.Rewrites;
 using Tare.Tests.Support;
 using Tare.Tokenizers;
 
@@ -88,6 +89,28 @@ public sealed class RealModelTests
         report.LastHalf.MeanNll.ShouldBe(expected.GetProperty("last_255").GetProperty("mean_nll").GetDouble(), 1e-5);
     }
 
+    [ConformanceFact("smollm2", "models/SmolLM2-135M-Instruct.Q4_1.gguf")]
+    public void SmolLM2_with_integer_activations_stays_close_and_gives_the_same_bits_in_any_chunks()
+    {
+        string root = SharedData.Conformance("smollm2")!;
+        using var file = ModelFile.Open(SharedData.Model("SmolLM2-135M-Instruct.Q4_1.gguf")!);
+        using var last = ModelFile.Open(Path.Combine(root, "logits.safetensors"));
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
+        var graph = IntegerActivations.Apply(ArchitectureRegistry.Build(file));
+        using var one = new CpuBackend(1);
+        using var two = new CpuBackend(2);
+        foreach (var prompt in json.RootElement.GetProperty("prompts").EnumerateArray())
+        {
+            string name = prompt.GetProperty("name").GetString()!;
+            int[] ids = [.. prompt.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())];
+            float[] logits = WholeSequences.Run<float>(two, graph, ids)[GraphBuilder.LogitsOutput];
+            if (ids.Length < 64) WholeSequences.RunChunked<float>(one, graph, ids, 3)[GraphBuilder.LogitsOutput].ShouldBe(logits);
+            last.TryGetTensor(name, out var expected).ShouldBeTrue();
+            float[] reference = expected!.ToArray();
+            Kl(reference, logits[^reference.Length..]).ShouldBeLessThan(0.01, name);
+        }
+    }
+
     [ConformanceTheory("fable", "models/fable-ln.F16.gguf", "models/fable-ln-free")]
     [InlineData("fable-ln.F16.gguf", "fable-ln")]
     [InlineData("fable-ln-free", "fable-ln-free")]
@@ -135,6 +158,13 @@ public sealed class RealModelTests
                     }
                     (1 - dot / Math.Sqrt(length)).ShouldBeLessThan(1e-9, $"sentence {n}");
                 }
+    }
+
+    // KL(reference ‖ actual) in nats over the whole vocabulary.
+    private static double Kl(float[] reference, float[] actual)
+    {
+        double p0 = reference[0] - LogProbability.Of(reference, 0), q0 = actual[0] - LogProbability.Of(actual, 0);
+        return reference.Select((r, id) => Math.Exp(r - p0) * (r - p0 - (actual[id] - q0))).Sum();
     }
 
     private static (IBackend Backend, double Limit)[] Backends() => [(new ReferenceBackend(), Limit), (new CpuBackend(), CpuLimit)];

@@ -41,6 +41,17 @@ internal static class Pointwise
         }
     }
 
+    public static void Quantize(QuantizeRows op, ValueInfo[] types, double[][] x, double[][] y, ReferenceStep step)
+    {
+        for (int start = 0; start < x[0].Length; start += QuantizeRows.Block)
+        {
+            float largest = 0;
+            for (int i = start; i < start + QuantizeRows.Block; i++) largest = MathF.Max(largest, MathF.Abs((float)x[0][i]));
+            float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+            for (int i = start; i < start + QuantizeRows.Block; i++) y[0][i] = scale * (double)MathF.Round((float)x[0][i] * inverse, MidpointRounding.ToEven);
+        }
+    }
+
     public static void Add(Add op, ValueInfo[] types, double[][] x, double[][] y, ReferenceStep step)
     {
         for (int i = 0; i < y[0].Length; i++) y[0][i] = x[0][i] + x[1][i];

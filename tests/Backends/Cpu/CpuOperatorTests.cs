@@ -6,6 +6,7 @@ using Tare.Formats.Safetensors;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 using Tare.Graphs.Weights;
+using Tare.Rewrites;
 using Tare.Tests.Support;
 
 namespace Tare.Tests.Backends.Cpu;
@@ -64,6 +65,24 @@ public sealed class CpuOperatorTests
             }
         }
         checkedTypes.ShouldBeGreaterThan(20);
+    }
+
+    [ConformanceFact("quantisation")]
+    public void Linear_with_integer_activations_for_every_type_that_takes_them()
+    {
+        var types = new HashSet<TensorType>();
+        foreach (string file in Directory.GetFiles(SharedData.Conformance("quantisation")!, "*.gguf"))
+        {
+            using var model = ModelFile.Open(file);
+            foreach (var tensor in model.Tensors.Where(t => t.CanDecode && t.Shape.Length == 2 && t.RowCount > 1 && IntegerActivations.Applies(new MappedWeight(t))))
+            {
+                if (!new MappedWeight(tensor).ToVector().All(float.IsFinite)) continue;
+                foreach (int rows in new[] { 1, 5, 8 })
+                    Check(tensor.Width, rows, (g, x) => g.Linear(g.Append(new QuantizeRows(), x), new MappedWeight(tensor), W("b", 1, (int)tensor.RowCount)), $"{tensor.Name} {tensor.Type}, {rows} rows");
+                types.Add(tensor.Type);
+            }
+        }
+        types.Count.ShouldBeGreaterThanOrEqualTo(9, string.Join(", ", types));
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using Tare.Backends.Cpu;
 using Tare.Execution;
+using Tare.Formats;
 using Tare.Graphs;
+using Tare.Synthesis;
 using Tare.Tests.Cli;
 using Tare.Tests.Support;
 
@@ -66,6 +68,30 @@ public sealed class SameBitsTests
         Should.Throw<ArgumentException>(() => runner.Step<float>(program, "logits", [(1, [1, 37], 0)])).Message.ShouldContain("37");
         Should.Throw<ArgumentException>(() => runner.Step<float>(program, "logits", [(2, [-1], 0)]));
         runner.Step<float>(program, "logits", [(3, Text[..5], 0)]).ShouldBe(expected);
+    }
+
+    [Theory]
+    [InlineData("DOTNET_EnableAVX512", TensorType.Q4_1)]
+    [InlineData("DOTNET_EnableAVX2", TensorType.Q4_0)]
+    [InlineData("DOTNET_EnableAVX512", TensorType.Q8_0)]
+    [InlineData("DOTNET_EnableHWIntrinsic", TensorType.Q8_0)]
+    public void Other_vector_widths_give_the_same_bits_with_integer_activations(string variable, TensorType type)
+    {
+        string folder = Directory.CreateTempSubdirectory("tare-bits-").FullName;
+        try
+        {
+            string model = Path.Combine(folder, "model.gguf"), a = Path.Combine(folder, "a.safetensors"), b = Path.Combine(folder, "b.safetensors");
+            SyntheticModel.Write(model, SyntheticShape.Known["llama-1b"] with { Blocks = 2, Width = 96, Heads = 3, KvHeads = 1, HeadWidth = 32, Inner = 160, Vocabulary = 307 }, type, 1);
+            string[] arguments = ["logits", "-m", model, "--ids", string.Join(',', Enumerable.Range(0, 37)), "--precision", "fast", "-o"];
+            CommandLine.Run([.. arguments, a]).ExitCode.ShouldBe(0);
+            var (code, _, error) = CommandLine.RunWith(new() { [variable] = "0" }, "", [.. arguments, b, "-t", "1", "--chunk", "5"]);
+            code.ShouldBe(0, error);
+            File.ReadAllBytes(b).ShouldBe(File.ReadAllBytes(a));
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
     }
 
     [Theory]

@@ -30,6 +30,7 @@ internal static class EmbedCommand
             var tokenizer = Tokenizer.Of(file);
             int[][] texts = Array.ConvertAll(StandardInput.Read<string[]>("an array of strings"), t => tokenizer.Encode(t));
             var graph = Pooled(ArchitectureRegistry.Build(file), Kind(file, arguments.GetValue(pooling)));
+            graph = SharedOptions.Graph(arguments.GetValue(precision)!, graph);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             cancel.ThrowIfCancellationRequested();
             float[] values = texts.Length == 0 ? [] : WholeSequences.Run<float>(backend, graph, texts)[Output];

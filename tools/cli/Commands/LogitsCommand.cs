@@ -38,7 +38,7 @@ internal static class LogitsCommand
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
+            var values = WholeSequences.RunChunked<float>(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph), tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
             Write(target, graph, values, tokens.Length);
             return 0;

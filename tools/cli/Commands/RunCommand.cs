@@ -40,6 +40,7 @@ internal static class RunCommand
                 Context = arguments.GetValue(context),
                 Sequences = 1,
                 Map = !arguments.GetValue(noMap),
+                Rewrite = graph => SharedOptions.Graph(backend, graph),
                 Backend = () => SharedOptions.Backend(backend, threadCount),
             }, new LoadReport(), cancel);
             Progress.End();

@@ -2,6 +2,8 @@ using System.CommandLine;
 using Tare.Backends.Cpu;
 using Tare.Backends.Reference;
 using Tare.Execution;
+using Tare.Graphs;
+using Tare.Rewrites;
 
 namespace Tare.Cli.Commands;
 
@@ -28,13 +30,16 @@ internal static class SharedOptions
 
     public static Option<string> Precision()
     {
-        var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
-        option.AcceptOnlyFromAmong(Exact, Float64);
+        var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; fast: 8-bit activations before quantized weights; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
+        option.AcceptOnlyFromAmong(Exact, Fast, Float64);
         return option;
     }
 
     /// <summary>The backend that a precision asks for.</summary>
     public static IBackend Backend(string precision, int threads) => precision == Float64 ? new ReferenceBackend(threads) : new CpuBackend(threads);
 
-    private const string Exact = "exact", Float64 = "float64";
+    /// <summary>The graph that a precision asks for.</summary>
+    public static Graph Graph(string precision, Graph graph) => precision == Fast ? IntegerActivations.Apply(graph) : graph;
+
+    private const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }

@@ -1,5 +1,6 @@
 using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Cpu.Weights;
+using Tare.Execution;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -13,6 +14,7 @@ internal sealed unsafe class LinearKernel : CpuKernel
     private readonly float* _bias, _x, _y;
     private readonly Adapter?[] _adapters;
     private readonly RowAxis _rows;
+    private readonly bool _integers;
 
     public LinearKernel(KernelContext context, Linear op, Node node, Value value)
     {
@@ -23,8 +25,10 @@ internal sealed unsafe class LinearKernel : CpuKernel
         _weight = context.Weights.Matrix(op.Weight, 1);
         _bias = op.Bias is null ? null : context.Weights.Values(op.Bias).Pointer;
         _adapters = [.. op.Adapters.Select(a => a is null ? null : new Adapter(context.Weights.Values(a.A), context.Weights.Values(a.B), (int)a.A.Rows, (float)a.Scale))];
+        _integers = context.Graph.OpOf(node.Inputs[0]) is QuantizeRows;
+        if (_integers && !_weight.TakesIntegers) throw new UnsupportedOpException($"Linear: {op.Weight} of type {op.Weight.Type} takes no integer activations (CPU)");
         int rows = context.MaxRows(_rows);
-        context.ReserveScratch(TiledProduct.ScratchBytes(_weight, rows) + _adapters.Select(a => a?.Rank ?? 0).DefaultIfEmpty().Max() * sizeof(float));
+        context.ReserveScratch(Math.Max(TiledProduct.ScratchBytes(_weight, rows), IntegerProduct.ScratchBytes(rows)) + _adapters.Select(a => a?.Rank ?? 0).DefaultIfEmpty().Max() * sizeof(float));
     }
 
     public override int Phases => _adapters.Length == 0 ? 1 : 2;
@@ -45,7 +49,8 @@ internal sealed unsafe class LinearKernel : CpuKernel
             y[r] = _y + (long)r * _weight.Rows;
         }
         var (first, end) = Part(_weight.Tiles, thread, threads);
-        TiledProduct.Run(_weight, 0, first, end, x, y, rows, _bias, (float*)(y + rows));
+        if (_integers) IntegerProduct.Run(_weight, first, end, x, y, rows, _bias, y + rows);
+        else TiledProduct.Run(_weight, 0, first, end, x, y, rows, _bias, (float*)(y + rows));
     }
 
     private void Adapt(CpuStep step, int rows, int thread, int threads, float* low)

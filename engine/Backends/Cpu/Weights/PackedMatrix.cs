@@ -43,6 +43,12 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// <summary>y[o] += Σ_k w[o, k] x[k] for one or two full tiles of outputs, with the bits of a product over panels: x [Width], y [16 · tiles].</summary>
     public virtual void Multiply(int matrix, int tile, int tiles, float* x, float* y) => throw new NotSupportedException();
 
+    /// <summary>Whether <see cref="MultiplyIntegers"/> works.</summary>
+    public virtual bool TakesIntegers => false;
+
+    /// <summary>y[r][o] += Σ_k w[o, k] x[r][k] for a tile of outputs and activations as integers: x [rows] pointers to <see cref="QuantizedRow"/>s, y [rows] pointers to [16].</summary>
+    public virtual void MultiplyIntegers(int tile, float** x, float** y, int rows) => throw new NotSupportedException();
+
     public abstract void Dispose();
 
     /// <summary>Packs by the stored type. Types with grouped integers are interleaved, other quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>

@@ -31,7 +31,7 @@ internal static class GroupedTiles
 /// Tiles of small integers: for 16 rows and 32 values of k first the codes, then scales [32 / Group, 16], then minimums [32 / Group, 16]. A 32-bit lane is a row: byte i of lane vector j holds value 4j + i, or
 /// for nibbles value 4j + i in its low half and 16 + 4j + i in its high half.
 /// </summary>
-internal sealed unsafe class GroupedTiles<T> : PackedMatrix where T : struct, IGroupedIntegers
+internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : struct, IGroupedIntegers
 {
     private const int Step = 32;
 
@@ -52,11 +52,23 @@ internal sealed unsafe class GroupedTiles<T> : PackedMatrix where T : struct, IG
 
     public override bool HasDirect => true;
 
-    private static int Groups => Step / T.Group;
+    private static int Groups
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Step / T.Group;
+    }
 
-    private static int CodeBytes => T.IsNibble ? TileRows * Step / 2 : TileRows * Step;
+    private static int CodeBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => T.IsNibble ? TileRows * Step / 2 : TileRows * Step;
+    }
 
-    private static int StepBytes => CodeBytes + Groups * TileRows * sizeof(float) * (T.HasMinimum ? 2 : 1);
+    private static int StepBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => CodeBytes + Groups * TileRows * sizeof(float) * (T.HasMinimum ? 2 : 1);
+    }
 
     public override float* Panel(int matrix, int tile, int first, int count, float* scratch)
     {

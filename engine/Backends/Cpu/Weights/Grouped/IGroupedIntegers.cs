@@ -18,6 +18,9 @@ internal interface IGroupedIntegers
     /// <summary>Values of the 16 codes of a nibble type; empty for bytes, whose code is the value.</summary>
     static abstract ReadOnlySpan<float> Table { get; }
 
+    /// <summary>What is taken from a nibble to get its value, where that is all the table says; −1 for other tables and for bytes.</summary>
+    static abstract int NibbleCenter { get; }
+
     /// <summary>Unpacks one stored block: codes [values], scales and minimums [values / Group].</summary>
     static abstract void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums);
 }

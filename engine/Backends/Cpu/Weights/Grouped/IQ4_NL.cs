@@ -18,6 +18,8 @@ internal readonly struct GroupedIQ4_NL : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => Codes;
 
+    public static int NibbleCenter => -1;
+
     public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
     {
         scales[0] = F16.Read(block, 0);

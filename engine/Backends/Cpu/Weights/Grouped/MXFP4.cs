@@ -18,6 +18,8 @@ internal readonly struct GroupedMXFP4 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => Codes;
 
+    public static int NibbleCenter => -1;
+
     public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
     {
         int e = block[0];

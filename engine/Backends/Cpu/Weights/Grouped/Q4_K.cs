@@ -16,6 +16,8 @@ internal readonly struct GroupedQ4_K : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => CodeTables.Unsigned;
 
+    public static int NibbleCenter => 0;
+
     public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
     {
         float d = F16.Read(block, 0), e = F16.Read(block, 2);

@@ -17,6 +17,8 @@ internal readonly struct GroupedQ5_0 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => [];
 
+    public static int NibbleCenter => -1;
+
     public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
     {
         scales[0] = F16.Read(block, 0);
