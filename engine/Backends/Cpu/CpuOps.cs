@@ -17,7 +17,7 @@ internal static class CpuOps
         Add<Input>((context, op, node, value) => new InputKernel(context, op, value));
         Add<Embed>((context, op, node, value) => new EmbedKernel(context, op, node, value));
         Add<Norm>((context, op, node, value) => new NormKernel(context, op.Spec, op.Gain, op.Bias, node, value));
-        Add<QuantizeRows>((context, op, node, value) => new QuantizeRowsKernel(context, node, value));
+        Add<QuantizeRows>((context, op, node, value) => new QuantizeRowsKernel(context, op.Largest, node, value));
         Add<Center>((context, op, node, value) => new NormKernel(context, new NormSpec(NormKind.Static, 1, Center: true), null, null, node, value));
         Add<Linear>((context, op, node, value) => new LinearKernel(context, op, node, value));
         Add<GroupLinear>((context, op, node, value) => new GroupLinearKernel(context, op, node, value));

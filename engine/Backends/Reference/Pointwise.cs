@@ -47,7 +47,7 @@ internal static class Pointwise
         {
             float largest = 0;
             for (int i = start; i < start + QuantizeRows.Block; i++) largest = MathF.Max(largest, MathF.Abs((float)x[0][i]));
-            float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+            float scale = largest / op.Largest, inverse = largest > 0 ? op.Largest / largest : 0;
             for (int i = start; i < start + QuantizeRows.Block; i++) y[0][i] = scale * (double)MathF.Round((float)x[0][i] * inverse, MidpointRounding.ToEven);
         }
     }

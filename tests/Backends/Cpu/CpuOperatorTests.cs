@@ -77,8 +77,9 @@ public sealed class CpuOperatorTests
             foreach (var tensor in model.Tensors.Where(t => t.CanDecode && t.Shape.Length == 2 && t.RowCount > 1 && IntegerActivations.Applies(new MappedWeight(t))))
             {
                 if (!new MappedWeight(tensor).ToVector().All(float.IsFinite)) continue;
-                foreach (int rows in new[] { 1, 5, 8 })
-                    Check(tensor.Width, rows, (g, x) => g.Linear(g.Append(new QuantizeRows(), x), new MappedWeight(tensor), W("b", 1, (int)tensor.RowCount)), $"{tensor.Name} {tensor.Type}, {rows} rows");
+                foreach (int bits in tensor.Type is TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q4_K ? new[] { 8, 16 } : [16])
+                    foreach (int rows in new[] { 1, 5, 8 })
+                        Check(tensor.Width, rows, (g, x) => g.Linear(g.Append(new QuantizeRows(bits), x), new MappedWeight(tensor), W("b", 1, (int)tensor.RowCount)), $"{tensor.Name} {tensor.Type}, {bits} bits, {rows} rows");
                 types.Add(tensor.Type);
             }
         }

@@ -41,19 +41,23 @@ public sealed class SameBitsTests
         var sequences = new SequenceRows[1];
         var logits = program.Signature.Output("logits");
         float sum = 0;
-        long before = 0;
-        for (int i = 0; i < 1100; i++)
+        // Other threads of the test host allocate now and then; one window of a thousand steps without an allocation is what steps can be blamed for.
+        long least = long.MaxValue;
+        for (int round = 0; round < 5 && least >= 100; round++)
         {
-            if (i == 100) before = GC.GetTotalAllocatedBytes(true);
-            sequences[0] = new SequenceRows(0, 0, 1, i, Phase.Generated, i + 1);
-            var ticket = program.Enqueue(new Step { Sequences = sequences, Tokens = Text.AsSpan(i % 600, 1), Pages = pages, PageStarts = starts, OutputRows = outputs }, states);
-            program.Wait(ticket);
-            sum += program.Output<float>(ticket, logits)[0];
-            program.Release(ticket);
+            long before = GC.GetTotalAllocatedBytes(true);
+            for (int i = 0; i < 1000; i++)
+            {
+                sequences[0] = new SequenceRows(0, 0, 1, i, Phase.Generated, i + 1);
+                var ticket = program.Enqueue(new Step { Sequences = sequences, Tokens = Text.AsSpan(i % 600, 1), Pages = pages, PageStarts = starts, OutputRows = outputs }, states);
+                program.Wait(ticket);
+                sum += program.Output<float>(ticket, logits)[0];
+                program.Release(ticket);
+            }
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(true) - before);
         }
-        long bytes = GC.GetTotalAllocatedBytes(true) - before;
         float.IsFinite(sum).ShouldBeTrue();
-        bytes.ShouldBeLessThan(1000, $"{bytes} bytes in 1,000 steps");
+        least.ShouldBeLessThan(100, $"{least} bytes in 1,000 steps");
     }
 
     [Fact]

@@ -14,7 +14,7 @@ internal sealed unsafe class LinearKernel : CpuKernel
     private readonly float* _bias, _x, _y;
     private readonly Adapter?[] _adapters;
     private readonly RowAxis _rows;
-    private readonly bool _integers;
+    private readonly int _bits; // of integer activations; 0 = F32
 
     public LinearKernel(KernelContext context, Linear op, Node node, Value value)
     {
@@ -25,8 +25,8 @@ internal sealed unsafe class LinearKernel : CpuKernel
         _weight = context.Weights.Matrix(op.Weight, 1);
         _bias = op.Bias is null ? null : context.Weights.Values(op.Bias).Pointer;
         _adapters = [.. op.Adapters.Select(a => a is null ? null : new Adapter(context.Weights.Values(a.A), context.Weights.Values(a.B), (int)a.A.Rows, (float)a.Scale))];
-        _integers = context.Graph.OpOf(node.Inputs[0]) is QuantizeRows;
-        if (_integers && !_weight.TakesIntegers) throw new UnsupportedOpException($"Linear: {op.Weight} of type {op.Weight.Type} takes no integer activations (CPU)");
+        _bits = (context.Graph.OpOf(node.Inputs[0]) as QuantizeRows)?.Bits ?? 0;
+        if (_bits > 0 && !(_bits == 8 ? _weight.TakesBytes : _weight.TakesIntegers)) throw new UnsupportedOpException($"Linear: {op.Weight} of type {op.Weight.Type} takes no activations of {_bits} bits (CPU)");
         int rows = context.MaxRows(_rows);
         context.ReserveScratch(Math.Max(TiledProduct.ScratchBytes(_weight, rows), IntegerProduct.ScratchBytes(rows)) + _adapters.Select(a => a?.Rank ?? 0).DefaultIfEmpty().Max() * sizeof(float));
     }
@@ -49,7 +49,7 @@ internal sealed unsafe class LinearKernel : CpuKernel
             y[r] = _y + (long)r * _weight.Rows;
         }
         var (first, end) = Part(_weight.Tiles, thread, threads);
-        if (_integers) IntegerProduct.Run(_weight, first, end, x, y, rows, _bias, y + rows);
+        if (_bits > 0) IntegerProduct.Run(_weight, first, end, x, y, rows, _bias, _bits == 16, y + rows);
         else TiledProduct.Run(_weight, 0, first, end, x, y, rows, _bias, (float*)(y + rows));
     }
 

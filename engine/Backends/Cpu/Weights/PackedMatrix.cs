@@ -46,8 +46,11 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// <summary>Whether <see cref="MultiplyIntegers"/> works.</summary>
     public virtual bool TakesIntegers => false;
 
-    /// <summary>y[r][o] += Σ_k w[o, k] x[r][k] for a tile of outputs and activations as integers: x [rows] pointers to <see cref="QuantizedRow"/>s, y [rows] pointers to [16].</summary>
-    public virtual void MultiplyIntegers(int tile, float** x, float** y, int rows) => throw new NotSupportedException();
+    /// <summary>Whether the codes may have 8 bits; 16 always work.</summary>
+    public virtual bool TakesBytes => false;
+
+    /// <summary>y[r][o] += Σ_k w[o, k] x[r][k] for a tile of outputs and activations as integers: x [rows] pointers to <see cref="QuantizedRow"/>s, y [rows] pointers to [16]; <paramref name="wide"/> = the codes have 16 bits.</summary>
+    public virtual void MultiplyIntegers(int tile, float** x, float** y, int rows, bool wide) => throw new NotSupportedException();
 
     public abstract void Dispose();
 

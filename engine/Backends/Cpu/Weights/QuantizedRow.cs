@@ -1,7 +1,7 @@
 namespace Tare.Backends.Cpu.Weights;
 
 /// <summary>
-/// Where the parts of a row of integers lie; all fit the 4 · width bytes of the F32 row that they replace: codes I8 [width], codes again as I16 [width] in the order 0 2 1 3 of each four, scales F32 [width / 32],
+/// Where the parts of a row of integers lie; all fit the 4 · width bytes of the F32 row that they replace: codes I8 [width], or codes I16 [width] in the order 0 2 1 3 of each four (behind a gap of width bytes), scales F32 [width / 32],
 /// scale · sum of codes F32 [width / 32].
 /// </summary>
 internal readonly unsafe ref struct QuantizedRow(float* row, int width)

@@ -10,11 +10,13 @@ internal sealed unsafe partial class GroupedTiles<T>
 {
     public override bool TakesIntegers => true;
 
-    public override void MultiplyIntegers(int tile, float** x, float** y, int rows)
+    public override bool TakesBytes => T.NibbleCenter >= 0;
+
+    public override void MultiplyIntegers(int tile, float** x, float** y, int rows, bool wide)
     {
         byte* blocks = Tile(0, tile);
         int r = 0;
-        if (T.NibbleCenter >= 0)
+        if (!wide)
         {
             for (; r + 4 <= rows; r += 4) FourNibbles(blocks, x + r, y + r);
             for (; r < rows; r++) OneNibble(blocks, x[r], y[r]);
