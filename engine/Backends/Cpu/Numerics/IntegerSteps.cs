@@ -27,14 +27,13 @@ internal static class IntegerSteps
         return evenA * evenB + oddA * oddB;
     }
 
-    /// <summary>The table entry named by the low four bits of each byte; the upper four must be zero.</summary>
+    /// <summary>The entry of a table of 16 (held four times) named by the low four bits of each byte; the upper four must be zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<sbyte> LookUp(Vector128<sbyte> table, Vector512<byte> index)
+    public static Vector512<sbyte> LookUp(Vector512<sbyte> table, Vector512<byte> index)
     {
-        if (Avx512BW.IsSupported) return Avx512BW.Shuffle(Vector512.Create(Vector256.Create(table, table), Vector256.Create(table, table)), index.AsSByte());
+        if (Avx512BW.IsSupported) return Avx512BW.Shuffle(table, index.AsSByte());
         if (!Avx2.IsSupported) return Vector512.Create(Vector256.Create(Each(index, 0), Each(index, 16)), Vector256.Create(Each(index, 32), Each(index, 48)));
-        var wide = Vector256.Create(table, table);
-        return Vector512.Create(Avx2.Shuffle(wide, index.GetLower().AsSByte()), Avx2.Shuffle(wide, index.GetUpper().AsSByte()));
+        return Vector512.Create(Avx2.Shuffle(table.GetLower(), index.GetLower().AsSByte()), Avx2.Shuffle(table.GetLower(), index.GetUpper().AsSByte()));
 
         Vector128<sbyte> Each(Vector512<byte> all, int start)
         {

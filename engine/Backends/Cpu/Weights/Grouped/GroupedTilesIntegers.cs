@@ -80,12 +80,12 @@ internal sealed unsafe partial class GroupedTiles<T>
 
     private void OneByte(byte* block, float* x, float* y)
     {
+        var table = SignedTable();
         var row = new QuantizedRow(x, Width);
         short* codes = row.WideCodes;
         float* scales = row.Scales, sums = row.Sums;
         var sum = Vector512.Load(y);
         int steps = Width / Step;
-        var table = SignedTable();
         for (int s = 0; s < steps; s++, block += StepBytes, codes += Step)
         {
             for (int part = 0; part < 2; part++)
@@ -106,12 +106,12 @@ internal sealed unsafe partial class GroupedTiles<T>
 
     private void FourBytes(byte* block, float** x, float** y)
     {
+        var table = SignedTable(); // before the sums are loaded: the call would spill them
         QuantizedRow r0 = new(x[0], Width), r1 = new(x[1], Width), r2 = new(x[2], Width), r3 = new(x[3], Width);
         short* c0 = r0.WideCodes, c1 = r1.WideCodes, c2 = r2.WideCodes, c3 = r3.WideCodes;
         float* s0 = r0.Scales, s1 = r1.Scales, s2 = r2.Scales, s3 = r3.Scales;
         int steps = Width / Step;
         Vector512<float> y0 = Vector512.Load(y[0]), y1 = Vector512.Load(y[1]), y2 = Vector512.Load(y[2]), y3 = Vector512.Load(y[3]);
-        var table = SignedTable();
         for (int s = 0; s < steps; s++, block += StepBytes)
         {
             for (int part = 0; part < 2; part++, c0 += 16, c1 += 16, c2 += 16, c3 += 16)
@@ -144,18 +144,18 @@ internal sealed unsafe partial class GroupedTiles<T>
         y3.Store(y[3]);
     }
 
-    // The table of a nibble type as signed bytes.
-    private static Vector128<sbyte> SignedTable()
+    // The table of a nibble type as signed bytes, four times.
+    private static Vector512<sbyte> SignedTable()
     {
         if (!T.IsNibble) return default;
-        sbyte* values = stackalloc sbyte[16];
-        for (int i = 0; i < 16; i++) values[i] = (sbyte)T.Table[i];
-        return Vector128.Load(values);
+        sbyte* values = stackalloc sbyte[64];
+        for (int i = 0; i < 64; i++) values[i] = (sbyte)T.Table[i % 16];
+        return Vector512.Load(values);
     }
 
     // Values 0 and 2, and values 1 and 3, of each four, as I16.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector512<short> Even, Vector512<short> Odd) SignedCodes(byte* block, int part, int j, Vector128<sbyte> table)
+    private static (Vector512<short> Even, Vector512<short> Odd) SignedCodes(byte* block, int part, int j, Vector512<sbyte> table)
     {
         var codes = T.IsNibble
             ? IntegerSteps.LookUp(table, (part == 0 ? Vector512.Load(block + j * 64) : (Vector512.Load((ushort*)(block + j * 64)) >>> 4).AsByte()) & Vector512.Create((byte)15)).AsInt16()
