@@ -163,7 +163,7 @@ public sealed class CommandTests : IDisposable
         Ends(1, "99999", "logits", "-m", Fable, "--ids", "99999", "-o", target);
         Ends(1, "is the input itself", "export", "-m", Fable, "-o", Fable);
         Ends(2, "'x' is not a token id", "logits", "-m", Fable, "--ids", "1,x", "-o", target);
-        Ends(2, "fast", "logits", "-m", Fable, "--ids", "1", "--precision", "fast", "-o", target);
+        Ends(2, "rough", "logits", "-m", Fable, "--ids", "1", "--precision", "rough", "-o", target);
         Ends(2, "chunk", "logits", "-m", Fable, "--ids", "1", "--chunk", "0", "-o", target);
         Ends(2, "--frobnicate", "inspect", Fable, "--frobnicate");
         File.Exists(target).ShouldBeFalse();

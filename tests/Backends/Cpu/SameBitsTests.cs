@@ -28,10 +28,13 @@ public sealed class SameBitsTests
         }
     }
 
-    [Fact]
-    public void A_thousand_steps_allocate_nothing()
+    // Counted for the calling thread, since other threads of the test host allocate now and then. With one thread that covers every kernel.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_thousand_steps_allocate_nothing(int threads)
     {
-        using var backend = new CpuBackend(2);
+        using var backend = new CpuBackend(threads);
         var graph = new RandomModel(Blocks: 2).Build();
         using var store = backend.CreateWeightStore();
         using var program = backend.Compile(graph, store, Limits);
@@ -41,12 +44,15 @@ public sealed class SameBitsTests
         var sequences = new SequenceRows[1];
         var logits = program.Signature.Output("logits");
         float sum = 0;
-        // Other threads of the test host allocate now and then; one window of a thousand steps without an allocation is what steps can be blamed for.
-        long least = long.MaxValue;
-        for (int round = 0; round < 5 && least >= 100; round++)
+        Steps(1100); // attention grows its buffer of block states to the length of the context once
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Steps(1000);
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+        float.IsFinite(sum).ShouldBeTrue();
+
+        void Steps(int count)
         {
-            long before = GC.GetTotalAllocatedBytes(true);
-            for (int i = 0; i < 1000; i++)
+            for (int i = 0; i < count; i++)
             {
                 sequences[0] = new SequenceRows(0, 0, 1, i, Phase.Generated, i + 1);
                 var ticket = program.Enqueue(new Step { Sequences = sequences, Tokens = Text.AsSpan(i % 600, 1), Pages = pages, PageStarts = starts, OutputRows = outputs }, states);
@@ -54,10 +60,7 @@ public sealed class SameBitsTests
                 sum += program.Output<float>(ticket, logits)[0];
                 program.Release(ticket);
             }
-            least = Math.Min(least, GC.GetTotalAllocatedBytes(true) - before);
         }
-        float.IsFinite(sum).ShouldBeTrue();
-        least.ShouldBeLessThan(100, $"{least} bytes in 1,000 steps");
     }
 
     [Fact]
