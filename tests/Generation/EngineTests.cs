@@ -47,6 +47,7 @@ public sealed class EngineTests : IAsyncLifetime
     public async Task Requests_end_while_queued_and_while_running_when_they_are_canceled()
     {
         using var stop = new CancellationTokenSource();
+        var first = new TaskCompletionSource();
         // Twelve long requests for eight places: some wait.
         var tasks = Enumerable.Range(0, 12).Select(async _ =>
         {
@@ -54,11 +55,15 @@ public sealed class EngineTests : IAsyncLifetime
             int count = 0;
             await Should.ThrowAsync<OperationCanceledException>(async () =>
             {
-                await foreach (var piece in session.GenerateAsync("The", new GenerationOptions { MaxTokens = 400, IgnoreEnd = true }, stop.Token)) count++;
+                await foreach (var piece in session.GenerateAsync("The", new GenerationOptions { MaxTokens = 400, IgnoreEnd = true }, stop.Token))
+                {
+                    count++;
+                    first.TrySetResult();
+                }
             });
             return count;
         }).ToArray();
-        await Task.Delay(200);
+        await first.Task;
         await stop.CancelAsync();
         int[] counts = await Task.WhenAll(tasks);
         counts.Count(c => c > 0).ShouldBeInRange(1, 8);

@@ -16,11 +16,12 @@ internal interface IPoolWork
 /// </summary>
 internal sealed class WorkerPool : IDisposable
 {
-    private const int SpinsBeforeSleep = 4000, SpinsBeforeYield = 20000;
+    private const int SpinsBeforeSleep = 4000, SpinsBeforeYield = 1000, CrowdedSpins = 10;
 
     private readonly Thread[] _workers;
     private readonly object _wake = new(); // Monitor, as its waits allocate nothing
     private readonly Lock _lock = new();
+    private readonly int _spins; // at a barrier before the processor is offered to others: few where there are more threads than processors
     private Shared _shared;
     private IPoolWork? _work;
     private volatile bool _disposed;
@@ -28,6 +29,7 @@ internal sealed class WorkerPool : IDisposable
     public WorkerPool(int threads)
     {
         Threads = threads;
+        _spins = threads > Environment.ProcessorCount ? CrowdedSpins : SpinsBeforeYield;
         _workers = new Thread[threads - 1];
         for (int i = 0; i < _workers.Length; i++)
         {
@@ -67,7 +69,7 @@ internal sealed class WorkerPool : IDisposable
             Volatile.Write(ref _shared.Phase, phase + 1);
             return;
         }
-        for (int spins = 0; Volatile.Read(ref _shared.Phase) == phase; spins++) Pause(spins > SpinsBeforeYield);
+        for (int spins = 0; Volatile.Read(ref _shared.Phase) == phase; spins++) Pause(spins > _spins);
     }
 
     public void Dispose()
@@ -93,7 +95,7 @@ internal sealed class WorkerPool : IDisposable
         int seen = 0;
         while (true)
         {
-            for (int spins = 0; Volatile.Read(ref _shared.Generation) == seen && spins < SpinsBeforeSleep; spins++) Pause(false);
+            for (int spins = 0; Volatile.Read(ref _shared.Generation) == seen && spins < SpinsBeforeSleep; spins++) Pause(spins > _spins);
             if (Volatile.Read(ref _shared.Generation) == seen)
                 lock (_wake)
                 {
