@@ -10,15 +10,19 @@ internal sealed unsafe class FloatTiles : PackedMatrix
     public FloatTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
     {
         _values = new NativeBuffer<float>(checked((long)matrices * Tiles * Width * TileRows));
-        var row = new float[Width];
-        for (int m = 0; m < matrices; m++)
-            for (int r = 0; r < Tiles * TileRows; r++)
+        Parallel.For(0L, (long)matrices * Tiles, () => new float[Width], (t, _, row) =>
+        {
+            int m = (int)(t / Tiles), tile = (int)(t % Tiles);
+            for (int r = 0; r < TileRows; r++)
             {
-                if (r < rows) weight.Read((long)m * rows + r, 1, row);
+                int index = tile * TileRows + r;
+                if (index < rows) weight.Read((long)m * rows + index, 1, row);
                 else Array.Clear(row);
-                float* target = Tile(m, r / TileRows) + r % TileRows;
+                float* target = Tile(m, tile) + r;
                 for (int k = 0; k < row.Length; k++) target[(long)k * TileRows] = row[k];
             }
+            return row;
+        }, _ => { });
     }
 
     public override long Bytes => _values.Bytes;

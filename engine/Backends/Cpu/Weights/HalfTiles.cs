@@ -29,27 +29,14 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     public static HalfTiles? TryPack(Weight weight, int matrices, int rows)
     {
         var tiles = new HalfTiles(weight, matrices, rows);
-        for (int m = 0; m < matrices; m++)
-            for (int r = 0; r < tiles.Tiles * TileRows; r++)
-            {
-                ushort* target = tiles.Tile(m, r / TileRows) + r % TileRows;
-                if (r >= rows || !weight.TryGetStoredRow((long)m * rows + r, out var bytes))
-                {
-                    for (int k = 0; k < tiles.Width; k++) target[(long)k * TileRows] = 0;
-                    continue;
-                }
-                var row = MemoryMarshal.Cast<byte, ushort>(bytes);
-                for (int k = 0; k < tiles.Width; k++)
-                {
-                    if (!tiles._brain && (row[k] & 0x7C00) == 0x7C00)
-                    {
-                        tiles.Dispose();
-                        return null;
-                    }
-                    target[(long)k * TileRows] = row[k];
-                }
-            }
-        return tiles;
+        bool finite = true;
+        Parallel.For(0L, (long)matrices * tiles.Tiles, t =>
+        {
+            if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles))) Volatile.Write(ref finite, false);
+        });
+        if (finite) return tiles;
+        tiles.Dispose();
+        return null;
     }
 
     public override float* Panel(int matrix, int tile, int first, int count, float* scratch)
@@ -87,6 +74,30 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     }
 
     public override void Dispose() => _values.Dispose();
+
+    // False where a value is infinite or NaN.
+    private bool PackTile(Weight weight, int matrix, int tile)
+    {
+        ushort* target = Tile(matrix, tile);
+        for (int r = 0; r < TileRows; r++)
+        {
+            int index = tile * TileRows + r;
+            if (index >= Rows || !weight.TryGetStoredRow((long)matrix * Rows + index, out var bytes))
+            {
+                for (int k = 0; k < Width; k++) target[(long)k * TileRows + r] = 0;
+                continue;
+            }
+            var row = MemoryMarshal.Cast<byte, ushort>(bytes);
+            int largest = 0;
+            for (int k = 0; k < row.Length; k++)
+            {
+                largest = Math.Max(largest, row[k] & 0x7FFF);
+                target[(long)k * TileRows + r] = row[k];
+            }
+            if (!_brain && largest >= 0x7C00) return false;
+        }
+        return true;
+    }
 
     // Shifted into the fields of an F32 the exponent of a half is 112 too small; the product is exact, denormals included.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
