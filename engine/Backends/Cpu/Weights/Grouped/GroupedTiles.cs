@@ -91,8 +91,8 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 
     private static void One(byte* block, float* x, int steps, float* y)
     {
-        var sum = Vector512.Load(y);
         var table = LoadTable();
+        var sum = Vector512.Load(y);
         for (int s = 0; s < steps; s++, block += StepBytes, x += Step)
             for (int i = 0; i < Step; i++) sum = Vector512.FusedMultiplyAdd(Value(block, i, table), Vector512.Create(x[i]), sum);
         sum.Store(y);
@@ -101,7 +101,8 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
     // Two tiles, so that the chain of one hides behind the other. Vectors of codes are loaded once for the values that they hold.
     private static void Pair(byte* a, byte* b, float* x, int steps, float* y)
     {
-        Vector512<float> sumA = Vector512.Load(y), sumB = Vector512.Load(y + TileRows), table = LoadTable();
+        var table = LoadTable(); // before the sums are loaded: the call would spill them
+        Vector512<float> sumA = Vector512.Load(y), sumB = Vector512.Load(y + TileRows);
         for (int s = 0; s < steps; s++, a += StepBytes, b += StepBytes, x += Step)
             for (int part = 0; part < Step / 16; part++)
             {
