@@ -28,7 +28,7 @@ public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing 
     public int RotatedWidth => 2 * InverseFrequencies.Length;
 
     /// <summary>Radians per position for a sequence of this length, one a pair.</summary>
-    public ImmutableArray<double> FrequenciesFor(int length) => Dynamic is null || length <= Dynamic.OriginalLength ? InverseFrequencies : Dynamic.Frequencies(length, RotatedWidth);
+    public ImmutableArray<double> FrequenciesFor(int length) => Dynamic is null || length <= Dynamic.OriginalLength ? InverseFrequencies : Dynamic.Frequencies(length, InverseFrequencies.Length);
 
     /// <inheritdoc/>
     public bool Equals(RopeSpec? other) => other is not null && Heads == other.Heads && HeadWidth == other.HeadWidth && Offset == other.Offset && Pairing == other.Pairing
@@ -41,15 +41,23 @@ public sealed record RopeSpec(int Heads, int HeadWidth, int Offset, RopePairing 
 /// <summary>Frequencies that change once a sequence is longer than OriginalLength. A row uses the length of its sequence as it is known to the step.</summary>
 public abstract record LengthDependentRope(int OriginalLength)
 {
-    /// <summary>The table for one length beyond the original.</summary>
-    public abstract ImmutableArray<double> Frequencies(int length, int rotatedWidth);
+    /// <summary>The table for one length beyond the original: <paramref name="frequencies"/> [pairs], radians per position.</summary>
+    public abstract void Fill(int length, Span<double> frequencies);
+
+    /// <summary>The same as an array.</summary>
+    public ImmutableArray<double> Frequencies(int length, int pairs)
+    {
+        var table = new double[pairs];
+        Fill(length, table);
+        return [.. table];
+    }
 }
 
 /// <summary>LongRoPE (Ding et al. 2024, arXiv 2402.13753): another table for sequences beyond the original length.</summary>
 public sealed record LongRope(int OriginalLength, ImmutableArray<double> LongFrequencies) : LengthDependentRope(OriginalLength)
 {
     /// <inheritdoc/>
-    public override ImmutableArray<double> Frequencies(int length, int rotatedWidth) => LongFrequencies;
+    public override void Fill(int length, Span<double> frequencies) => LongFrequencies.CopyTo(frequencies);
 
     /// <inheritdoc/>
     public bool Equals(LongRope? other) => other is not null && OriginalLength == other.OriginalLength && LongFrequencies.SequenceEqual(other.LongFrequencies);
@@ -65,9 +73,9 @@ public sealed record LongRope(int OriginalLength, ImmutableArray<double> LongFre
 public sealed record DynamicRope(double Base, double Factor, int OriginalLength) : LengthDependentRope(OriginalLength)
 {
     /// <inheritdoc/>
-    public override ImmutableArray<double> Frequencies(int length, int rotatedWidth)
+    public override void Fill(int length, Span<double> frequencies)
     {
-        double scaled = Base * Math.Pow(Factor * length / OriginalLength - (Factor - 1), rotatedWidth / (rotatedWidth - 2.0));
-        return [.. Enumerable.Range(0, rotatedWidth / 2).Select(i => Math.Pow(scaled, -2.0 * i / rotatedWidth))];
+        double width = 2.0 * frequencies.Length, scaled = Base * Math.Pow(Factor * length / OriginalLength - (Factor - 1), width / (width - 2));
+        for (int i = 0; i < frequencies.Length; i++) frequencies[i] = Math.Pow(scaled, -2.0 * i / width);
     }
 }

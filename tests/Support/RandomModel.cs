@@ -4,7 +4,7 @@ using Tare.Graphs.Weights;
 namespace Tare.Tests.Support;
 
 /// <summary>A small decoder with random weights and the features that a test wants.</summary>
-internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width = 24, int Heads = 4, int KvHeads = 2, int HeadWidth = 6, int Inner = 31, int Blocks = 3, int? Window = null, bool Adapters = false)
+internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width = 24, int Heads = 4, int KvHeads = 2, int HeadWidth = 6, int Inner = 31, int Blocks = 3, int? Window = null, bool Adapters = false, LengthDependentRope? Dynamic = null)
 {
     /// <summary>A weight of this model by its name: the same name gives the same object within one <see cref="Build"/>.</summary>
     public static ConstantWeight Matrix(int seed, string name, int rows, int width, double scale = 1)
@@ -27,7 +27,7 @@ internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width 
             return g.Append(op, x);
         }
         var norm = NormSpec.RmsNorm(1e-5);
-        var rope = new RopeSpec(Heads, HeadWidth, 0, RopePairing.Halves, [.. Enumerable.Range(0, HeadWidth / 2).Select(i => Math.Pow(100, -2.0 * i / HeadWidth))]);
+        var rope = new RopeSpec(Heads, HeadWidth, 0, RopePairing.Halves, [.. Enumerable.Range(0, HeadWidth / 2).Select(i => Math.Pow(100, -2.0 * i / HeadWidth))], Dynamic: Dynamic);
         Value x = g.Embed(W("embed", Vocabulary, Width));
         for (int i = 0; i < Blocks; i++)
         {

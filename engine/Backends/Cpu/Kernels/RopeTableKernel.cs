@@ -11,11 +11,13 @@ internal sealed unsafe class RopeTableKernel : CpuKernel, IDisposable
     private readonly RopeSpec _spec;
     private readonly NativeBuffer<float> _cosines, _sines;
     private readonly double[] _frequencies; // [pairs]
+    private readonly double[][] _changed;   // [threads][pairs], for lengths beyond the original
 
     public RopeTableKernel(KernelContext context, RopeSpec spec)
     {
         _spec = spec;
         _frequencies = [.. spec.InverseFrequencies];
+        _changed = spec.Dynamic is null ? [] : [.. Enumerable.Range(0, context.Threads).Select(_ => new double[_frequencies.Length])];
         _cosines = new NativeBuffer<float>((long)context.Limits.MaxRows * spec.RotatedWidth);
         _sines = new NativeBuffer<float>((long)context.Limits.MaxRows * spec.RotatedWidth);
     }
@@ -30,15 +32,16 @@ internal sealed unsafe class RopeTableKernel : CpuKernel, IDisposable
     {
         int width = _spec.RotatedWidth, pairs = width / 2;
         var (first, end) = Part(step.Rows, thread, threads);
+        int filled = -1; // the length that this thread's table is for
         for (int r = first; r < end; r++)
         {
             int length = step.Sequences[step.SequenceOf[r]].Length;
-            bool dynamic = _spec.Dynamic is not null && length > _spec.Dynamic.OriginalLength;
-            var changed = dynamic ? _spec.FrequenciesFor(length) : default;
+            double[] frequencies = _spec.Dynamic is not null && length > _spec.Dynamic.OriginalLength ? _changed[thread] : _frequencies;
+            if (frequencies != _frequencies && length != filled) _spec.Dynamic!.Fill(filled = length, frequencies);
             float* cosines = _cosines.Pointer + (long)r * width, sines = _sines.Pointer + (long)r * width;
             for (int i = 0; i < pairs; i++)
             {
-                var (sin, cos) = Math.SinCos(step.Positions[r] * (dynamic ? changed[i] : _frequencies[i]));
+                var (sin, cos) = Math.SinCos(step.Positions[r] * frequencies[i]);
                 int a = _spec.Pairing == RopePairing.Halves ? i : 2 * i, b = _spec.Pairing == RopePairing.Halves ? i + pairs : 2 * i + 1;
                 cosines[a] = cosines[b] = (float)(cos * _spec.Magnitude);
                 sines[b] = (float)(sin * _spec.Magnitude);
