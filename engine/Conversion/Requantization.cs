@@ -4,7 +4,7 @@ using Tare.Formats.Quantization;
 using Tare.Formats.Quantization.Encoding;
 using Tare.Formats.Safetensors;
 
-namespace Tare.Synthesis;
+namespace Tare.Conversion;
 
 /// <summary>What became of one tensor.</summary>
 /// <param name="Name">Its name.</param>

@@ -1,4 +1,5 @@
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 
 namespace Tare.Models;
 
@@ -47,7 +48,7 @@ internal sealed class Falcon : IArchitecture
     private static (Value Q, Value K, Value V) Split(GraphBuilder g, Value fused, HeadLayout heads, bool perGroup)
     {
         if (!perGroup) return DecoderParts.SplitFused(g, fused, heads, perHead: false);
-        var parts = g.AppendAll(new Tare.Graphs.Ops.SplitGroups(heads.KvHeads, [heads.Heads / heads.KvHeads * heads.Width, heads.Width, heads.Width]), fused);
+        var parts = g.AppendAll(new SplitGroups(heads.KvHeads, [heads.Heads / heads.KvHeads * heads.Width, heads.Width, heads.Width]), fused);
         return (parts[0], parts[1], parts[2]);
     }
 }

@@ -26,7 +26,7 @@ internal static class CpuOps
         Add<CombineExperts>((context, op, node, value) => new CombineExpertsKernel(context, node, value));
         Add<Activate>((context, op, node, value) => PointwiseKernels.Activate(context, op.Kind, node, value));
         Add<GatedActivate>((context, op, node, value) => PointwiseKernels.GatedActivate(context, op.Kind, node, value));
-        Add<ClampedGlu>((context, op, node, value) => new ClampedGluKernel(context, op, node, value));
+        Add<ClampedGlu>((context, op, node, value) => PointwiseKernels.ClampedGlu(context, (float)op.Alpha, (float)op.Limit, node, value));
         Add<Add>((context, op, node, value) => PointwiseKernels.Add(context, node, value));
         Add<Multiply>((context, op, node, value) => context.TypeOf(node.Inputs[0]) == context.TypeOf(node.Inputs[1]) ? PointwiseKernels.Multiply(context, node, value) : new ScaleRowsKernel(context, node, value));
         Add<Scale>((context, op, node, value) => PointwiseKernels.Scale(context, (float)op.Factor, node, value));

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
+using Tare.Conversion;
 using Tare.Formats;
 using Tare.Formats.Gguf;
-using Tare.Synthesis;
 
 namespace Tare.Cli.Commands;
 

@@ -4,16 +4,18 @@ using Tare.Graphs;
 
 namespace Tare.Backends.Cpu.Kernels;
 
-/// <summary>A function of one element (b is unused) or of two, 16 at a time.</summary>
+/// <summary>A function of one element (b is unused) or of two, 16 at a time, with up to two constants of the op.</summary>
 internal interface IPointwise
 {
-    static abstract Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant);
+    static abstract Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second);
 }
 
 /// <summary>Makes the kernels of pointwise ops.</summary>
 internal static class PointwiseKernels
 {
     public static CpuKernel Add(KernelContext context, Node node, Value value) => new PointwiseKernel<AddFunction>(context, 0, node, value);
+
+    public static CpuKernel ClampedGlu(KernelContext context, float alpha, float limit, Node node, Value value) => new PointwiseKernel<ClampedGluFunction>(context, alpha, node, value, limit);
 
     public static CpuKernel Multiply(KernelContext context, Node node, Value value) => new PointwiseKernel<MultiplyFunction>(context, 0, node, value);
 
@@ -49,48 +51,48 @@ internal static class PointwiseKernels
 
     private readonly struct AddFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a + b;
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a + b;
     }
 
     private readonly struct MultiplyFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a * b;
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a * b;
     }
 
     private readonly struct ScaleFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a * Vector512.Create(constant);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a * Vector512.Create(constant);
     }
 
     private readonly struct SoftCapFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => Vector512.Create(constant) * Functions.Tanh(a / Vector512.Create(constant));
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => Vector512.Create(constant) * Functions.Tanh(a / Vector512.Create(constant));
     }
 
     private readonly struct Relu : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => Vector512.Max(a, Vector512<float>.Zero);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => Vector512.Max(a, Vector512<float>.Zero);
     }
 
     private readonly struct ReluSquared : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => Vector512.Max(a, Vector512<float>.Zero) * Vector512.Max(a, Vector512<float>.Zero);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => Vector512.Max(a, Vector512<float>.Zero) * Vector512.Max(a, Vector512<float>.Zero);
     }
 
     private readonly struct Silu : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a * Functions.Sigmoid(a);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a * Functions.Sigmoid(a);
     }
 
     private readonly struct GeluErf : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a * Vector512.Create(0.5f) * Functions.Erfc(a * Vector512.Create(-0.70710678f));
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a * Vector512.Create(0.5f) * Functions.Erfc(a * Vector512.Create(-0.70710678f));
     }
 
     private readonly struct GeluTanh : IPointwise
     {
         // ½(1 + tanh z) = σ(2z)
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant)
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second)
         {
             var z = a * Vector512.FusedMultiplyAdd(a * a, Vector512.Create(2 * 0.044715f * 0.7978845608f), Vector512.Create(2 * 0.7978845608f));
             return a * Functions.Sigmoid(z);
@@ -99,27 +101,37 @@ internal static class PointwiseKernels
 
     private readonly struct GeluQuick : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => a * Functions.Sigmoid(a * Vector512.Create(1.702f));
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => a * Functions.Sigmoid(a * Vector512.Create(1.702f));
     }
 
     private readonly struct SigmoidFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => Functions.Sigmoid(a);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => Functions.Sigmoid(a);
     }
 
     private readonly struct TanhFunction : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => Functions.Tanh(a);
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => Functions.Tanh(a);
+    }
+
+    private readonly struct ClampedGluFunction : IPointwise
+    {
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second)
+        {
+            var limit = Vector512.Create(second);
+            Vector512<float> gate = Vector512.Min(a, limit), up = Vector512.Max(Vector512.Min(b, limit), -limit);
+            return (up + Vector512<float>.One) * gate * Functions.Sigmoid(Vector512.Create(constant) * gate);
+        }
     }
 
     private readonly struct Gated<T> : IPointwise where T : IPointwise
     {
-        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant) => T.Invoke(a, b, constant) * b;
+        public static Vector512<float> Invoke(Vector512<float> a, Vector512<float> b, float constant, float second) => T.Invoke(a, b, constant, second) * b;
     }
 }
 
 /// <summary>y = f(a, b) over all elements of [rows, width]; a thread takes whole vectors.</summary>
-internal sealed unsafe class PointwiseKernel<T>(KernelContext context, float constant, Node node, Value value) : CpuKernel where T : struct, IPointwise
+internal sealed unsafe class PointwiseKernel<T>(KernelContext context, float constant, Node node, Value value, float second = 0) : CpuKernel where T : struct, IPointwise
 {
     private readonly float* _a = context.Input(node, 0);
     private readonly float* _b = context.Input(node, node.Inputs.Length - 1); // a itself for functions of one element
@@ -134,7 +146,7 @@ internal sealed unsafe class PointwiseKernel<T>(KernelContext context, float con
         {
             long i = (long)block * Lanes.Count;
             int count = (int)Math.Min(Lanes.Count, total - i);
-            Lanes.Store(T.Invoke(Lanes.Load(_a + i, count), Lanes.Load(_b + i, count), constant), _y + i, count);
+            Lanes.Store(T.Invoke(Lanes.Load(_a + i, count), Lanes.Load(_b + i, count), constant, second), _y + i, count);
         }
     }
 }
