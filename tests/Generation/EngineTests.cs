@@ -46,16 +46,18 @@ public sealed class EngineTests : IAsyncLifetime
     [Fact]
     public async Task Requests_end_while_queued_and_while_running_when_they_are_canceled()
     {
+        using var endless = new EndlessModel();
+        await using var model = await endless.LoadAsync(sequences: 8);
         using var stop = new CancellationTokenSource();
         var first = new TaskCompletionSource();
         // Twelve long requests for eight places: some wait.
         var tasks = Enumerable.Range(0, 12).Select(async _ =>
         {
-            using var session = _model.CreateSession();
+            using var session = model.CreateSession();
             int count = 0;
             await Should.ThrowAsync<OperationCanceledException>(async () =>
             {
-                await foreach (var piece in session.GenerateAsync("The", new GenerationOptions { MaxTokens = 400, IgnoreEnd = true }, stop.Token))
+                await foreach (var piece in session.GenerateAsync([1], EndlessModel.Options, stop.Token))
                 {
                     count++;
                     first.TrySetResult();
@@ -68,9 +70,9 @@ public sealed class EngineTests : IAsyncLifetime
         int[] counts = await Task.WhenAll(tasks);
         counts.Count(c => c > 0).ShouldBeInRange(1, 8);
         // Leaving an enumeration ends the request too, and the places are free again.
-        using var next = _model.CreateSession();
-        await foreach (var _ in next.GenerateAsync("The", new GenerationOptions { MaxTokens = 400, IgnoreEnd = true })) break;
-        (await Collect(next.GenerateAsync(" end", new GenerationOptions { MaxTokens = 3, IgnoreEnd = true }))).Count.ShouldBe(4);
+        using var next = model.CreateSession();
+        await foreach (var _ in next.GenerateAsync([1], EndlessModel.Options)) break;
+        (await Collect(next.GenerateAsync([2], new GenerationOptions { MaxTokens = 3, IgnoreEnd = true }))).Count.ShouldBe(4);
     }
 
     [Fact]
@@ -121,12 +123,17 @@ public sealed class EngineTests : IAsyncLifetime
     [Fact]
     public async Task Disposing_a_model_ends_its_requests()
     {
-        var model = await Model.LoadAsync(Fable, new ModelOptions { Context = 512 });
-        using var session = model.CreateSession();
-        var running = Should.ThrowAsync<ObjectDisposedException>(() => Collect(session.GenerateAsync("The", new GenerationOptions { MaxTokens = 500, IgnoreEnd = true })));
-        await Task.Delay(50);
+        using var endless = new EndlessModel();
+        var model = await endless.LoadAsync(sequences: 1);
+        using Session running = model.CreateSession(), queued = model.CreateSession();
+        var first = new TaskCompletionSource();
+        Task[] ends = [.. new[] { running, queued }.Select(s => Should.ThrowAsync<ObjectDisposedException>(async () =>
+        {
+            await foreach (var _ in s.GenerateAsync([1], EndlessModel.Options)) first.TrySetResult();
+        }))];
+        await first.Task;
         await model.DisposeAsync();
-        await running;
+        await Task.WhenAll(ends);
         Should.Throw<ObjectDisposedException>(model.CreateSession);
     }
 

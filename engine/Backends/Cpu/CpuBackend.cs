@@ -23,6 +23,9 @@ public sealed class CpuBackend : IBackend
         Device = new DeviceInfo("Cpu", ProcessorName(), Features(), threads);
     }
 
+    /// <summary>The threads that compute.</summary>
+    internal WorkerPool Pool => _pool;
+
     /// <inheritdoc/>
     public DeviceInfo Device { get; }
 
