@@ -1,5 +1,6 @@
 using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Cpu.Weights;
+using Tare.Backends.Cpu.Weights.Grouped;
 using Tare.Execution;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
@@ -28,7 +29,7 @@ internal sealed unsafe class LinearKernel : CpuKernel
         _bits = (context.Graph.OpOf(node.Inputs[0]) as QuantizeRows)?.Bits ?? 0;
         if (_bits > 0 && !(_bits == 8 ? _weight.TakesBytes : _weight.TakesIntegers)) throw new UnsupportedOpException($"Linear: {op.Weight} of type {op.Weight.Type} takes no activations of {_bits} bits (CPU)");
         int rows = context.MaxRows(_rows);
-        context.ReserveScratch(Math.Max(TiledProduct.ScratchBytes(_weight, rows), IntegerProduct.ScratchBytes(rows)) + _adapters.Select(a => a?.Rank ?? 0).DefaultIfEmpty().Max() * sizeof(float));
+        context.ReserveScratch(Math.Max(TiledProduct.ScratchBytes(_weight, rows), IntegerProduct.ScratchBytes(_weight, rows)) + _adapters.Select(a => a?.Rank ?? 0).DefaultIfEmpty().Max() * sizeof(float));
     }
 
     public override int Phases => _adapters.Length == 0 ? 1 : 2;
@@ -42,15 +43,20 @@ internal sealed unsafe class LinearKernel : CpuKernel
             if (step.HasAdapters) Adapt(step, rows, thread, threads, (float*)scratch);
             return;
         }
+        var (first, end) = Part(_weight.Tiles, thread, threads);
+        if (_bits > 0)
+        {
+            var integers = new IntegerRows((byte*)_x, QuantizedRow.Stride(_weight.Width, _bits == 16), _weight.Width, _bits == 16);
+            IntegerProduct.Run(_weight, first, end, integers, rows, _y, _bias, (float*)scratch);
+            return;
+        }
         float** x = (float**)scratch, y = x + rows;
         for (int r = 0; r < rows; r++)
         {
             x[r] = _x + (long)r * _weight.Width;
             y[r] = _y + (long)r * _weight.Rows;
         }
-        var (first, end) = Part(_weight.Tiles, thread, threads);
-        if (_bits > 0) IntegerProduct.Run(_weight, first, end, x, y, rows, _bias, _bits == 16, y + rows);
-        else TiledProduct.Run(_weight, 0, first, end, x, y, rows, _bias, (float*)(y + rows));
+        TiledProduct.Run(_weight, 0, first, end, x, y, rows, _bias, (float*)(y + rows));
     }
 
     private void Adapt(CpuStep step, int rows, int thread, int threads, float* low)

@@ -14,11 +14,12 @@ internal sealed unsafe class QuantizeRowsKernel(KernelContext context, int large
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
         int blocks = _type.Width / 32;
+        bool wide = largestCode > sbyte.MaxValue;
         var (first, end) = Part(checked(step.RowsOf(_type.Rows) * blocks), thread, threads);
         for (int i = first; i < end; i++)
         {
             long row = i / blocks;
-            Quantize(_x + row * _type.Width, new QuantizedRow(_y + row * _type.Width, _type.Width), i % blocks);
+            Quantize(_x + row * _type.Width, new QuantizedRow((byte*)_y + row * QuantizedRow.Stride(_type.Width, wide), _type.Width, wide), i % blocks);
         }
     }
 
