@@ -21,10 +21,7 @@ internal sealed class GgufTokenizer : Tokenizer
         EndOfSequence = (end is null ? null : Id("seperator_token_id")) ?? Id("eos_token_id") ?? (end < Count ? end : null); // spelled so in the format
         AddsBeginningOfSequence = (metadata.FindBool("tokenizer.ggml.add_bos_token") ?? addsBeginning) && BeginningOfSequence is not null;
         AddsEndOfSequence = (metadata.FindBool("tokenizer.ggml.add_eos_token") ?? end is not null) && EndOfSequence is not null;
-        var ends = new HashSet<int>(new[] { EndOfSequence, Id("eot_token_id"), Id("eom_token_id") }.OfType<int>());
-        for (int id = 0; id < Count; id++)
-            if (IsLiteral(id) && EndTexts.Contains(vocabulary.Texts[id])) ends.Add(id);
-        EndOfGeneration = ends;
+        EndOfGeneration = Ends([EndOfSequence, Id("eot_token_id"), Id("eom_token_id")], tokens);
 
         int? Id(string key)
         {

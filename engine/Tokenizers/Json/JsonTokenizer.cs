@@ -48,13 +48,10 @@ internal sealed class JsonTokenizer : Tokenizer
         }
 
         int? Named(string key) => Text(tokenizerConfig, key) is { } text ? added.LastOrDefault(t => t.Content == text)?.Id ?? (vocabulary.TryGetValue(text, out int id) ? id : null) : null;
-        var ends = new HashSet<int>(Ids(generationConfig, "eos_token_id").Concat(Ids(config, "eos_token_id")).Where(id => id >= 0 && id < count));
+        int[] named = [.. Ids(generationConfig, "eos_token_id").Concat(Ids(config, "eos_token_id")).Where(id => id >= 0 && id < count)];
         BeginningOfSequence = Named("bos_token") ?? Named("cls_token") ?? Ids(config, "bos_token_id").Where(id => id >= 0 && id < count).Cast<int?>().FirstOrDefault();
-        EndOfSequence = Named("eos_token") ?? Named("sep_token") ?? ends.Cast<int?>().FirstOrDefault();
-        if (EndOfSequence is int end) ends.Add(end);
-        foreach (var token in added)
-            if (token.Special && EndTexts.Contains(token.Content)) ends.Add(token.Id);
-        EndOfGeneration = ends;
+        EndOfSequence = Named("eos_token") ?? Named("sep_token") ?? named.Cast<int?>().FirstOrDefault();
+        EndOfGeneration = Ends([EndOfSequence, .. named], [.. vocabulary.Select(v => (v.Key, v.Value)), .. added.Select(t => (t.Content, t.Id))]);
 
         var post = fields.Find("post_processor") is { } processor ? PostProcessing.Read(processor) : null;
         post ??= new PostProcessing(Flag(tokenizerConfig, "add_bos_token") && BeginningOfSequence is int b ? [b] : [], Flag(tokenizerConfig, "add_eos_token") && EndOfSequence is int e ? [e] : []);
