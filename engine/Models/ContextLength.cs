@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Tare.Formats;
 using Tare.Formats.Gguf;
 using Tare.Formats.Safetensors;
@@ -17,8 +18,8 @@ public static class ContextLength
     {
         if (file is GgufFile gguf) return gguf.Metadata.FindInteger($"{gguf.Metadata.FindString("general.architecture")}.context_length") is long length and > 0 and <= int.MaxValue ? (int)length : null;
         if ((file as CheckpointFolder)?.Config is not { } config) return null;
-        foreach (string key in new[] { "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length" })
-            if (config.TryGetProperty(key, out var value) && value.TryGetInt32(out int length) && length > 0) return length;
+        foreach (string key in new[] { "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "max_context_length" })
+            if (config.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int length) && length > 0) return length;
         return null;
     }
 

@@ -13,7 +13,7 @@ internal sealed class GptJ : IArchitecture
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_epsilon"));
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, c.FindInt("rotary_dim") ?? heads.Width, RopePairing.Neighbors);
         var activation = c.Activation("activation_function", ActivationKind.GeluTanh);
-        var t = w.OptionalPrefix("transformer");
+        var t = w.OptionalPrefix("transformer").WithBiases(true, "the architecture", "ln_", "mlp.").WithBiases(false, "the architecture", "attn.");
         var g = new GraphBuilder();
 
         var embedding = t.Get("wte.weight");
@@ -28,7 +28,7 @@ internal sealed class GptJ : IArchitecture
             x = g.Add(g.Add(x, a), DecoderParts.Mlp(g, b, n, activation, "mlp.fc_in", "mlp.fc_out"));
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
-        var bias = w.Find("lm_head.bias");
+        var bias = w.Get("lm_head.bias");
         return g.Finish(x, v => g.Norm(v, norm, t.Norm("ln_f")), v => g.Linear(v, head, bias));
     }
 }
