@@ -36,8 +36,9 @@ internal sealed class JsonTokenizer : Tokenizer
         _raw = new AddedTokens(added.Where(t => !t.Normalized).Select(t => (t.Content, t)));
         _normalized = new AddedTokens(added.Where(t => t.Normalized).Select(t => (_normalize(t.Content), t)));
 
-        int count = vocabulary.Values.Concat(added.Select(t => t.Id)).DefaultIfEmpty(-1).Max() + 1;
-        if (count > 2L * (vocabulary.Count + added.Length) + 65536) throw fields.Error($"ids reach {count - 1}, but there are only {vocabulary.Count + added.Length} tokens");
+        int highest = vocabulary.Values.Concat(added.Select(t => t.Id)).DefaultIfEmpty(-1).Max();
+        if (highest >= 2L * (vocabulary.Count + added.Length) + 65536) throw fields.Error($"ids reach {highest}, but there are only {vocabulary.Count + added.Length} tokens");
+        int count = highest + 1;
         _texts = new string?[count];
         _special = new bool[count];
         foreach (var (text, id) in vocabulary) _texts[id] ??= text;
