@@ -157,6 +157,20 @@ public sealed class CommandTests : IDisposable
     }
 
     [ConformanceFact("tokenizers-hf")]
+    public void Invariant_globalization_changes_no_id()
+    {
+        foreach (string name in new[] { "qwen2", "bert-uncased", "added-tokens" }) // form C, form D, lower case
+        {
+            using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(SharedData.Conformance("tokenizers-hf")!, $"{name}.cases.json")));
+            string texts = JsonSerializer.Serialize(cases.RootElement.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("text").GetString()));
+            string expected = JsonSerializer.Serialize(cases.RootElement.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())));
+            var (exit, output, error) = CommandLine.RunWith(new() { ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1" }, texts, "tokenize", "-m", Path.Combine(SharedData.Conformance("tokenizers-hf")!, $"{name}.tokenizer.json"), "--json", "--no-add-special");
+            exit.ShouldBe(0, error);
+            output.Trim().ShouldBe(expected, name);
+        }
+    }
+
+    [ConformanceFact("tokenizers-hf")]
     public void Tokenizers_need_no_weights_and_no_known_architecture()
     {
         string source = Path.Combine(SharedData.Conformance("tokenizers-hf")!, "llama3.tokenizer.json");

@@ -53,6 +53,22 @@ public sealed class GgufFormTests : IDisposable
     }
 
     [ConformanceFact("architectures")]
+    public void GptJ()
+    {
+        using var folder = Open("gptj");
+        var form = new GgufForm("gptj").Int("block_count", 3).Int("context_length", 128).Int("embedding_length", 64).Int("attention.head_count", 4).Float("attention.layer_norm_epsilon", 1e-5).Int("rope.dimension_count", 8);
+        foreach (var tensor in folder.Tensors)
+        {
+            string name = tensor.Name;
+            foreach (var (from, to) in new[] { ("transformer.wte", "token_embd"), ("transformer.ln_f", "output_norm"), ("lm_head", "output"), ("transformer.h", "blk"), ("ln_1", "attn_norm"), ("attn.q_proj", "attn_q"), ("attn.k_proj", "attn_k"), ("attn.v_proj", "attn_v"), ("attn.out_proj", "attn_output"), ("mlp.fc_in", "ffn_up"), ("mlp.fc_out", "ffn_down") })
+                name = name.Replace(from, to, StringComparison.Ordinal);
+            form.Add(name, [.. tensor.Shape], tensor.ToArray());
+        }
+        form.Write(Target);
+        ShouldGiveTheExpectedOutputs("gptj");
+    }
+
+    [ConformanceFact("architectures")]
     public void Gpt_oss_with_gate_and_up_apart()
     {
         using var folder = Open("gpt-oss");

@@ -90,7 +90,7 @@ public sealed class TokenizerOptionTests : IDisposable
     {
         string path = name is null ? Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free", "tokenizer.json") : Path.Combine(SharedData.Conformance("tokenizers-hf")!, $"{name}.tokenizer.json");
         var tokenizer = Tokenizer.FromJson(path);
-        foreach (Func<int, char> letter in new Func<int, char>[] { i => (char)('a' + i * 7 % 11 * i % 26), _ => ' ', _ => 'a' })
+        foreach (Func<int, char> letter in new Func<int, char>[] { i => (char)('a' + i * 7 % 11 * i % 26), _ => ' ' })
         {
             double Work(int length)
             {
