@@ -15,8 +15,17 @@ public sealed class GgufFormTests : IDisposable
 {
     private static readonly Dictionary<string, string> Llama = new()
     {
-        ["input_layernorm"] = "attn_norm", ["self_attn.q_proj"] = "attn_q", ["self_attn.k_proj"] = "attn_k", ["self_attn.v_proj"] = "attn_v", ["self_attn.o_proj"] = "attn_output",
-        ["post_attention_layernorm"] = "ffn_norm", ["mlp.gate_proj"] = "ffn_gate", ["mlp.up_proj"] = "ffn_up", ["mlp.down_proj"] = "ffn_down", ["self_attn.q_norm"] = "attn_q_norm", ["self_attn.k_norm"] = "attn_k_norm",
+        ["input_layernorm"] = "attn_norm",
+        ["self_attn.q_proj"] = "attn_q",
+        ["self_attn.k_proj"] = "attn_k",
+        ["self_attn.v_proj"] = "attn_v",
+        ["self_attn.o_proj"] = "attn_output",
+        ["post_attention_layernorm"] = "ffn_norm",
+        ["mlp.gate_proj"] = "ffn_gate",
+        ["mlp.up_proj"] = "ffn_up",
+        ["mlp.down_proj"] = "ffn_down",
+        ["self_attn.q_norm"] = "attn_q_norm",
+        ["self_attn.k_norm"] = "attn_k_norm",
     };
 
     private readonly string _folder = Directory.CreateTempSubdirectory("tare-gguf-").FullName;
@@ -31,7 +40,9 @@ public sealed class GgufFormTests : IDisposable
         using var folder = Open("glm4");
         new GgufForm("glm4").Sizes(3, 64, 4, 2, 1.5625e-07).Int("rope.dimension_count", 8).Tensors(folder, new Dictionary<string, string>(Llama)
         {
-            ["mlp.gate_up_proj"] = "ffn_up", ["post_self_attn_layernorm"] = "post_attention_norm", ["post_mlp_layernorm"] = "post_ffw_norm",
+            ["mlp.gate_up_proj"] = "ffn_up",
+            ["post_self_attn_layernorm"] = "post_attention_norm",
+            ["post_mlp_layernorm"] = "post_ffw_norm",
         }).Write(Target);
         ShouldGiveTheExpectedOutputs("glm4");
     }
@@ -45,7 +56,8 @@ public sealed class GgufFormTests : IDisposable
         using var folder = Open(name);
         var form = new GgufForm("exaone4").Sizes(layers, 64, 4, 2, 1e-5).Int("attention.sliding_window", 8).Tensors(folder, new Dictionary<string, string>(Llama)
         {
-            ["post_attention_layernorm"] = "post_attention_norm", ["post_feedforward_layernorm"] = "post_ffw_norm",
+            ["post_attention_layernorm"] = "post_attention_norm",
+            ["post_feedforward_layernorm"] = "post_ffw_norm",
         });
         if (listed) form.Flags("attention.sliding_window_pattern", [.. Enumerable.Range(0, layers).Select(i => i % 4 != 3)]);
         form.Write(Target);
@@ -183,8 +195,16 @@ public sealed class GgufFormTests : IDisposable
         var experts = new SortedDictionary<(int, string), List<float[]>>();
         form.Tensors(folder, new Dictionary<string, string>(Llama)
         {
-            ["self_attn.q_a_proj"] = "attn_q_a", ["self_attn.q_a_layernorm"] = "attn_q_a_norm", ["self_attn.q_b_proj"] = "attn_q_b", ["self_attn.kv_a_proj_with_mqa"] = "attn_kv_a_mqa", ["self_attn.kv_a_layernorm"] = "attn_kv_a_norm",
-            ["self_attn.kv_b_proj"] = "attn_kv_b", ["mlp.gate"] = "ffn_gate_inp", ["mlp.shared_experts.gate_proj"] = "ffn_gate_shexp", ["mlp.shared_experts.up_proj"] = "ffn_up_shexp", ["mlp.shared_experts.down_proj"] = "ffn_down_shexp",
+            ["self_attn.q_a_proj"] = "attn_q_a",
+            ["self_attn.q_a_layernorm"] = "attn_q_a_norm",
+            ["self_attn.q_b_proj"] = "attn_q_b",
+            ["self_attn.kv_a_proj_with_mqa"] = "attn_kv_a_mqa",
+            ["self_attn.kv_a_layernorm"] = "attn_kv_a_norm",
+            ["self_attn.kv_b_proj"] = "attn_kv_b",
+            ["mlp.gate"] = "ffn_gate_inp",
+            ["mlp.shared_experts.gate_proj"] = "ffn_gate_shexp",
+            ["mlp.shared_experts.up_proj"] = "ffn_up_shexp",
+            ["mlp.shared_experts.down_proj"] = "ffn_down_shexp",
         }, (layer, name, tensor) =>
         {
             float[] values = tensor.ToArray();

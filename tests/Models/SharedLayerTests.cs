@@ -37,8 +37,15 @@ public sealed class SharedLayerTests
             AddLayer(plain, $"bert.encoder.layer.{i}.", $"{i / inner * groups / layers}.{i % inner}.", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm");
         JsonObject Config(string name, int count) => new()
         {
-            ["architectures"] = new JsonArray(name), ["hidden_size"] = Width, ["embedding_size"] = Width, ["num_attention_heads"] = Heads, ["num_hidden_layers"] = count, ["num_hidden_groups"] = groups, ["inner_group_num"] = inner,
-            ["layer_norm_eps"] = 1e-12, ["hidden_act"] = "gelu_new",
+            ["architectures"] = new JsonArray(name),
+            ["hidden_size"] = Width,
+            ["embedding_size"] = Width,
+            ["num_attention_heads"] = Heads,
+            ["num_hidden_layers"] = count,
+            ["num_hidden_groups"] = groups,
+            ["inner_group_num"] = inner,
+            ["layer_norm_eps"] = 1e-12,
+            ["hidden_act"] = "gelu_new",
         };
         using ModelFile albert = shared.Open(Config("AlbertModel", layers)), bert = plain.Open(Config("BertModel", layers * inner));
         Graph one = ArchitectureRegistry.Build(albert), other = ArchitectureRegistry.Build(bert);
@@ -68,8 +75,20 @@ public sealed class SharedLayerTests
         foreach (var checkpoint in new[] { shared, plain }) checkpoint.Add("model.embed_tokens.weight", [Vocabulary, Width]).Add("model.norm.weight", [Width], 1).Add("lm_head.weight", [Vocabulary, Width]);
         JsonObject Config(string name) => new()
         {
-            ["architectures"] = new JsonArray(name), ["hidden_size"] = Width, ["num_attention_heads"] = Heads, ["num_key_value_heads"] = kvHeads, ["num_hidden_layers"] = depth, ["num_shared_layers"] = blocks, ["layer_sharing"] = sharing,
-            ["rms_norm_eps"] = 1e-6, ["hidden_act"] = "silu", ["num_experts"] = experts == 0 ? null : experts, ["num_experts_per_tok"] = 2, ["norm_topk_prob"] = true, ["num_local_experts"] = experts == 0 ? null : experts, ["tie_word_embeddings"] = false,
+            ["architectures"] = new JsonArray(name),
+            ["hidden_size"] = Width,
+            ["num_attention_heads"] = Heads,
+            ["num_key_value_heads"] = kvHeads,
+            ["num_hidden_layers"] = depth,
+            ["num_shared_layers"] = blocks,
+            ["layer_sharing"] = sharing,
+            ["rms_norm_eps"] = 1e-6,
+            ["hidden_act"] = "silu",
+            ["num_experts"] = experts == 0 ? null : experts,
+            ["num_experts_per_tok"] = 2,
+            ["norm_topk_prob"] = true,
+            ["num_local_experts"] = experts == 0 ? null : experts,
+            ["tie_word_embeddings"] = false,
         };
         using ModelFile recursive = shared.Open(Config("RecursiveForCausalLM")), llama = plain.Open(Config(experts > 0 ? "MixtralForCausalLM" : "LlamaForCausalLM"));
         Graph one = ArchitectureRegistry.Build(recursive), other = ArchitectureRegistry.Build(llama);
@@ -128,10 +147,25 @@ public sealed class SharedLayerTests
         // As Apple's release writes it: one multiplier a layer.
         var config = new JsonObject
         {
-            ["architectures"] = new JsonArray("OpenELMForCausalLM"), ["activation_fn_name"] = "swish", ["ffn_dim_divisor"] = 16, ["ffn_multipliers"] = new JsonArray(0.8, 1.1, 2.5, 4.0), ["ffn_with_glu"] = true, ["head_dim"] = width,
-            ["max_context_length"] = 128, ["model_dim"] = d, ["model_type"] = "openelm", ["normalization_layer_name"] = "rms_norm", ["normalize_qk_projections"] = true, ["num_gqa_groups"] = 2,
-            ["num_kv_heads"] = new JsonArray([.. keys.Select(k => (JsonNode)k)]), ["num_query_heads"] = new JsonArray([.. queries.Select(k => (JsonNode)k)]), ["num_transformer_layers"] = layers, ["rope_freq_constant"] = 10000,
-            ["rope_max_length"] = 256, ["share_input_output_layers"] = true, ["vocab_size"] = Vocabulary,
+            ["architectures"] = new JsonArray("OpenELMForCausalLM"),
+            ["activation_fn_name"] = "swish",
+            ["ffn_dim_divisor"] = 16,
+            ["ffn_multipliers"] = new JsonArray(0.8, 1.1, 2.5, 4.0),
+            ["ffn_with_glu"] = true,
+            ["head_dim"] = width,
+            ["max_context_length"] = 128,
+            ["model_dim"] = d,
+            ["model_type"] = "openelm",
+            ["normalization_layer_name"] = "rms_norm",
+            ["normalize_qk_projections"] = true,
+            ["num_gqa_groups"] = 2,
+            ["num_kv_heads"] = new JsonArray([.. keys.Select(k => (JsonNode)k)]),
+            ["num_query_heads"] = new JsonArray([.. queries.Select(k => (JsonNode)k)]),
+            ["num_transformer_layers"] = layers,
+            ["rope_freq_constant"] = 10000,
+            ["rope_max_length"] = 256,
+            ["share_input_output_layers"] = true,
+            ["vocab_size"] = Vocabulary,
         };
         using var folder = checkpoint.Open(config);
         var graph = ArchitectureRegistry.Build(folder);
