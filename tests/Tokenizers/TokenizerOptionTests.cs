@@ -43,6 +43,16 @@ public sealed class TokenizerOptionTests : IDisposable
     }
 
     [Fact]
+    public void Markers_of_Phi_3_take_the_white_space_behind_them()
+    {
+        string[] tokens = ["<unk>", "<s>", "<|user|>", "<|end|>", "▁", "a", "<0x0A>"];
+        (string, GgufValueType, object)[] metadata = [("tokenizer.ggml.scores", GgufValueType.Array, new GgufArray(GgufValueType.Float32, new float[7])), ("tokenizer.ggml.token_type", GgufValueType.Array, new GgufArray(GgufValueType.Int32, new[] { 2, 3, 3, 3, 1, 1, 6 })),
+            ("tokenizer.ggml.bos_token_id", GgufValueType.UInt32, 1u)];
+        Tokenize("llama", tokens, metadata, "<|user|>\n a<|end|>\n").ShouldBe([1, 2, 4, 6, 4, 5, 3, 4, 6]);
+        Tokenize("llama", tokens, [.. metadata, ("general.name", GgufValueType.String, "Phi-3 mini")], "<|user|>\n a<|end|>\n<s> a").ShouldBe([1, 2, 4, 5, 3, 1, 4, 4, 5]);
+    }
+
+    [Fact]
     public void A_file_without_a_rule_is_split_by_the_default_one_and_other_models_ignore_rules()
     {
         string[] tokens = ["1", "2", "12", "a", "▁", "<unk>"];
