@@ -6,6 +6,7 @@ internal static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         string full = Path.GetFullPath(path), temporary = $"{full}.{Environment.ProcessId:x}-{Guid.NewGuid():n}.tmp";
+        if (!Directory.Exists(Path.GetDirectoryName(full))) throw new DirectoryNotFoundException($"{path}: the folder does not exist");
         try
         {
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))

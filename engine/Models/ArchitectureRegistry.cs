@@ -30,6 +30,7 @@ public static class ArchitectureRegistry
             _ => (config.HuggingFaceClass(), Find(e => e.HuggingFace, config.HuggingFaceClass()), HuggingFaceNames),
         };
         if (type is null) throw new ModelFileException(model.Path, $"architecture '{name}' is not known (known: {string.Join(", ", known)})");
+        if (config.Section("quantization_config") is { } quantized) throw config.Error("quantization_config", $"weights quantized by '{quantized.FindString("quant_method") ?? "an unnamed method"}' are not supported");
         try
         {
             return ((IArchitecture)Activator.CreateInstance(type)!).Build(config, new WeightSource(model));

@@ -11,6 +11,13 @@ namespace Tare.Models;
 /// </summary>
 internal sealed class Config
 {
+    // Transformers takes the general name for the special one and the other way round (attribute_map).
+    private static readonly ILookup<string, string> Synonyms = new[]
+    {
+        ("n_embd", "hidden_size"), ("d_model", "hidden_size"), ("n_head", "num_attention_heads"), ("n_heads", "num_attention_heads"), ("n_layer", "num_hidden_layers"), ("n_layers", "num_hidden_layers"),
+        ("n_positions", "max_position_embeddings"),
+    }.SelectMany(p => new[] { p, (p.Item2, p.Item1) }).ToLookup(p => p.Item1, p => p.Item2, StringComparer.Ordinal);
+
     private readonly GgufMetadata? _gguf;
     private readonly JsonElement _json;
     private readonly string _path, _prefix;
@@ -30,6 +37,9 @@ internal sealed class Config
 
     /// <summary>True for GGUF, whose converters rename, permute and fold.</summary>
     public bool IsGguf => _gguf is not null;
+
+    /// <summary>GGUF's <c>general.architecture</c>, or the Hugging Face class.</summary>
+    public string Architecture => IsGguf ? _prefix[..^1] : HuggingFaceClass();
 
     public string HuggingFaceClass()
     {
@@ -116,14 +126,28 @@ internal sealed class Config
     }
 
     /// <summary>
-    /// Whether each layer is windowed: <c>layer_types</c>, GGUF's list of bools, or – where neither is there – all but every <paramref name="period"/>-th layer (0 = none).
+    /// Whether each layer is windowed: <c>layer_types</c>, GGUF's list of bools, config.json's <c>sliding_window_pattern</c> (a number, or letters such as LLLG with L = windowed), or – where none is there – all
+    /// but every <paramref name="period"/>-th layer (0 = none).
     /// </summary>
     public bool[] WindowedLayers(int layers, int period)
     {
         if (WindowedLayers(layers) is { } listed) return listed;
         if (IsGguf && _gguf!.TryGet(_prefix + "attention.sliding_window_pattern", out _, out object? value) && value is GgufArray { Items: bool[] flags })
             return flags.Length == layers ? flags : throw Error(_prefix + "attention.sliding_window_pattern", $"{flags.Length} entries for {layers} layers");
+        if (Json("sliding_window_pattern") is { ValueKind: JsonValueKind.String } letters && letters.GetString() is { Length: > 0 } cycle) return [.. Enumerable.Range(0, layers).Select(i => cycle[i % cycle.Length] == 'L')];
+        period = FindInt("sliding_window_pattern", "attention.sliding_window_pattern") ?? period;
         return [.. Enumerable.Range(0, layers).Select(i => period > 0 && (i + 1) % period != 0)];
+    }
+
+    /// <summary>Sizes of each layer: an array, or one integer for all; 1 to 2^24 each.</summary>
+    public int[] Sizes(string huggingFace, string gguf, int layers)
+    {
+        string key = IsGguf ? _prefix + gguf : huggingFace;
+        int[]? listed = IsGguf ? _gguf!.TryGet(key, out var type, out _) && type == GgufValueType.Array ? [.. _gguf.FindIntegers(key)!.Select(v => Checked(key, v)!.Value)] : null
+            : Json(huggingFace) is { ValueKind: JsonValueKind.Array } ? FindInts(huggingFace) : null;
+        listed ??= [.. Enumerable.Repeat(Size(huggingFace, gguf), layers)];
+        if (listed.Length != layers) throw Error(key, $"{listed.Length} entries for {layers} layers");
+        return Array.TrueForAll(listed, v => v is >= 1 and <= 1 << 24) ? listed : throw Error(key, "an entry is not between 1 and 2^24");
     }
 
     /// <summary>An array of integers of config.json, or null.</summary>
@@ -150,7 +174,13 @@ internal sealed class Config
         return [.. value.EnumerateArray().Select(v => v.GetString()!)];
     }
 
-    private JsonElement? Json(string? key) => key is not null && _json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private JsonElement? Json(string? key)
+    {
+        if (key is null || IsGguf) return null;
+        foreach (string name in Synonyms[key].Prepend(key))
+            if (_json.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null) return value;
+        return null;
+    }
 
     private int? Checked(string key, long? value) => value is null ? null : value is >= int.MinValue and <= int.MaxValue ? (int)value : throw Error(key, $"{value} is too large");
 

@@ -7,6 +7,9 @@ namespace Tare.Models;
 /// <summary>Pieces that many decoders share: projections, rotation and attention; gated and plain MLPs.</summary>
 internal static class DecoderParts
 {
+    /// <summary>Hugging Face names of the matrices that <c>attention_bias</c> is about.</summary>
+    public static readonly string[] AttentionMatrices = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"];
+
     /// <summary>q, k and v of Llama-like names, rotated: [Rows, heads · width] each. Norms, if any, act on q and k before the rotation.</summary>
     public static (Value Q, Value K, Value V) Projections(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null)
     {

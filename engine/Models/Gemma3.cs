@@ -22,7 +22,8 @@ internal sealed class Gemma3 : IArchitecture
         double scalar = c.IsGguf ? layers == LayersOf27B ? (double)d / heads.Heads : heads.Width : c.Float("query_pre_attn_scalar");
         double? scoreCap = c.FindFloat("attn_logit_softcapping"), logitCap = c.FindFloat("final_logit_softcapping", "final_logit_softcapping");
         int window = c.Int("sliding_window", "attention.sliding_window");
-        bool[] windowed = c.WindowedLayers(layers, c.FindInt("sliding_window_pattern") ?? 6);
+        bool[] windowed = c.WindowedLayers(layers, 6);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

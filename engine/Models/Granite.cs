@@ -16,6 +16,7 @@ internal sealed class Granite : IArchitecture
         double residual = c.FindFloat("residual_multiplier", "residual_scale") ?? 1, divisor = c.FindFloat("logits_scaling", "logit_scale") ?? 1;
         if (divisor == 0) throw c.Error("logits_scaling", "is 0");
         var spec = heads.Attention(c.FindFloat("attention_multiplier", "attention.scale"));
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices).WithBiases(c.FindBool("mlp_bias"), "mlp_bias", "mlp.");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

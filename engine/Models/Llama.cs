@@ -17,6 +17,7 @@ internal sealed class Llama : IArchitecture
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         int experts = c.FindInt("num_local_experts", "expert_count") ?? 0;
         var spec = heads.Attention(window: c.FindInt("sliding_window"));
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices).WithBiases(c.FindBool("mlp_bias"), "mlp_bias", "mlp.");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

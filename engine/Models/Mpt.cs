@@ -5,6 +5,7 @@ namespace Tare.Models;
 
 /// <summary>MPT (MosaicML 2023): LayerNorm without bias, ALiBi, erf GELU, fused q, k, v, tied head.</summary>
 [Architecture("mpt", HuggingFace = "MptForCausalLM")]
+[Architecture(HuggingFace = "MPTForCausalLM")]
 internal sealed class Mpt : IArchitecture
 {
     public Graph Build(Config c, WeightSource w)

@@ -13,6 +13,7 @@ internal sealed class Olmo : IArchitecture
         var norm = NormSpec.LayerNorm(c.FindFloat(null, "attention.layer_norm_epsilon") ?? 1e-5);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, c.IsGguf ? RopePairing.Neighbors : RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

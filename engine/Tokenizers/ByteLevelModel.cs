@@ -8,7 +8,7 @@ namespace Tare.Tokenizers;
 /// <summary>Byte-level BPE (<c>tokenizer.ggml.model</c> = <c>gpt2</c>): the text is cut by the rule's expressions, each piece merged as bytes.</summary>
 internal sealed class ByteLevelModel : ITokenModel
 {
-    private static readonly FrozenSet<string> WholeWords = FrozenSet.ToFrozenSet(["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken"], StringComparer.Ordinal);
+    private static readonly FrozenSet<string> WholeWords = FrozenSet.ToFrozenSet(["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano", "tekken"], StringComparer.Ordinal);
 
     private readonly Vocabulary _vocabulary;
     private readonly int[] _byteIds; // [256], −1 where the vocabulary lacks the byte
@@ -21,7 +21,7 @@ internal sealed class ByteLevelModel : ITokenModel
         _vocabulary = vocabulary;
         _byteIds = [.. ByteAlphabet.Characters.Select(c => vocabulary.Ids.GetValueOrDefault(c.ToString(), -1))];
         _merges = ReadMerges(metadata, vocabulary);
-        string rule = metadata.FindString("tokenizer.ggml.pre") ?? "gpt-2";
+        string rule = metadata.FindString("tokenizer.ggml.pre") ?? "default"; // files from before the key existed
         string[] expressions = PreTokenizerRules.Find(rule) ?? throw metadata.Error("tokenizer.ggml.pre", $"'{rule}' is not known (known: {string.Join(", ", PreTokenizerRules.Names)})");
         _patterns = [.. expressions.Select(e => new CodePointPattern(e))];
         _wholeWords = WholeWords.Contains(rule);

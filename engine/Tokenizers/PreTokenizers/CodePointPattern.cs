@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace Tare.Tokenizers.PreTokenizers;
 
@@ -10,11 +11,22 @@ namespace Tare.Tokenizers.PreTokenizers;
 internal sealed class CodePointPattern
 {
     private readonly Node _root;
+    private readonly Repeat? _leadingRun;
 
-    public CodePointPattern(string pattern) => _root = new Parser(pattern).Parse();
+    public CodePointPattern(string pattern)
+    {
+        _root = new Parser(pattern).Parse();
+        _leadingRun = (_root as Sequence)?.First as Repeat;
+    }
 
     /// <summary>The end of the match that starts at <paramref name="start"/>, or −1.</summary>
     public int Match(ReadOnlyMemory<int> text, int start) => _root.Match(text, start, static end => end);
+
+    /// <summary>
+    /// Where to look next after no match at <paramref name="start"/>. A pattern that begins with a run (<c>\s+…</c>) and failed for all its ends fails within that run too, so that a text of n characters costs n and
+    /// not n².
+    /// </summary>
+    public int NextStart(ReadOnlyMemory<int> text, int start) => Math.Max(start + 1, _leadingRun?.RunEnd(text, start) ?? 0);
 
     /// <summary>Cuts [from, to) of a text into matches and the gaps between them; empty matches are passed over.</summary>
     public void Split(ReadOnlyMemory<int> text, int from, int to, List<(int Start, int End)> pieces)
@@ -26,7 +38,7 @@ internal sealed class CodePointPattern
             int end = Match(window, at);
             if (end <= at)
             {
-                at++;
+                at = end < 0 ? NextStart(window, at) : at + 1;
                 continue;
             }
             if (gap < at) pieces.Add((gap, at));
@@ -51,6 +63,8 @@ internal sealed class CodePointPattern
 
     private sealed class Sequence(Node[] parts) : Node
     {
+        public Node? First => parts.Length == 0 ? null : parts[0];
+
         public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next) => From(0, text, at, next);
 
         private int From(int index, ReadOnlyMemory<int> text, int at, Func<int, int> next)
@@ -89,8 +103,18 @@ internal sealed class CodePointPattern
             return -1;
         }
 
+        /// <summary>The end of the unbounded run of single code points at a position; the position itself for other repetitions.</summary>
+        public int RunEnd(ReadOnlyMemory<int> text, int at)
+        {
+            if (inner is not Single single || minimum > 1 || maximum < int.MaxValue || possessive) return at;
+            var span = text.Span;
+            while (at < span.Length && single.Accepts(span[at])) at++;
+            return at;
+        }
+
         private int Groups(ReadOnlyMemory<int> text, int at, int count, Func<int, int> next)
         {
+            if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new ArgumentException($"a repeated group of a pre-tokenizer's expression matches too long a text (more than {count} times)");
             if (count < maximum && inner.Match(text, at, end => end == at ? -1 : Groups(text, end, count + 1, next)) is >= 0 and int found) return found;
             return count >= minimum ? next(at) : -1;
         }
