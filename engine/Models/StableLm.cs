@@ -16,6 +16,7 @@ internal sealed class StableLm : IArchitecture
         int rotated = heads.Rotated(c, 0.25);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
+        _ = c.FindBool("use_parallel_residual", "use_parallel_residual");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -38,7 +39,7 @@ internal sealed class StableLm : IArchitecture
     {
         string name = $"self_attn.{which}_layernorm.norms";
         if (!block.Has($"{name}.0.weight", $"attn_{which}_norm.weight")) return null;
-        Weight rows = block.IsGguf ? block.Get(null, $"attn_{which}_norm.weight") : new ConcatWeight([.. Enumerable.Range(0, heads).Select(h => block.Get($"{name}.{h}.weight"))]); // [heads, width]
+        Weight rows = block.Stack(heads, h => $"{name}.{h}.weight", $"attn_{which}_norm.weight"); // [heads, width]
         return v => g.Norm(v, NormSpec.LayerNorm(epsilon, heads), new NormWeights(new ReshapeWeight(rows, 1, heads * width)));
     }
 }

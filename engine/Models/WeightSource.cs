@@ -14,19 +14,27 @@ internal sealed class WeightSource
     private readonly ModelFile _model;
     private readonly string _huggingFace, _gguf;
     private readonly string[] _droppable;
+    private readonly GgufRecord? _record;
 
-    public WeightSource(ModelFile model) : this(model, "", "", []) { }
+    /// <summary>The tensors of a model; those of a checkpoint that have a GGUF name are also written into <paramref name="record"/>.</summary>
+    public WeightSource(ModelFile model, GgufRecord? record = null) : this(model, "", "", [], record) { }
 
-    private WeightSource(ModelFile model, string huggingFace, string gguf, string[] droppable) => (_model, _huggingFace, _gguf, _droppable) = (model, huggingFace, gguf, droppable);
+    private WeightSource(ModelFile model, string huggingFace, string gguf, string[] droppable, GgufRecord? record) => (_model, _huggingFace, _gguf, _droppable, _record) = (model, huggingFace, gguf, droppable, record);
 
     /// <summary>Names below both prefixes.</summary>
-    public WeightSource Scope(string huggingFace, string gguf = "") => new(_model, $"{_huggingFace}{huggingFace}.", gguf.Length == 0 ? _gguf : $"{_gguf}{gguf}.", _droppable);
+    public WeightSource Scope(string huggingFace, string gguf = "") => new(_model, $"{_huggingFace}{huggingFace}.", gguf.Length == 0 ? _gguf : $"{_gguf}{gguf}.", _droppable, _record);
 
     /// <summary>A prefix that every Hugging Face name may also lack.</summary>
-    public WeightSource OptionalPrefix(string huggingFace) => new(_model, $"{_huggingFace}{huggingFace}.", _gguf, [.. _droppable, $"{huggingFace}."]);
+    public WeightSource OptionalPrefix(string huggingFace) => new(_model, $"{_huggingFace}{huggingFace}.", _gguf, [.. _droppable, $"{huggingFace}."], _record);
 
     /// <summary>Finds a tensor, or null.</summary>
-    public Weight? Find(string? huggingFace, string? gguf = null) => FindTensor(huggingFace, gguf) is { } tensor ? new MappedWeight(tensor) : null;
+    public Weight? Find(string? huggingFace, string? gguf = null)
+    {
+        if (FindTensor(huggingFace, gguf) is not { } tensor) return null;
+        var weight = new MappedWeight(tensor);
+        if (gguf is not null) _record?.Add(_gguf + gguf, weight, tensor.Shape);
+        return weight;
+    }
 
     /// <summary>A tensor that must be there.</summary>
     public Weight Get(string? huggingFace, string? gguf = null) => Find(huggingFace, gguf) ?? throw Missing(huggingFace, gguf);
@@ -38,7 +46,20 @@ internal sealed class WeightSource
     public LinearWeights Conv1D(string huggingFace, string gguf)
     {
         var linear = Linear(huggingFace, gguf);
-        return IsGguf ? linear : linear with { Weight = new TransposeWeight(linear.Weight) };
+        if (IsGguf) return linear;
+        var transposed = new TransposeWeight(linear.Weight);
+        _record?.Add($"{_gguf}{gguf}.weight", transposed, [transposed.Rows, transposed.Width]);
+        return linear with { Weight = transposed };
+    }
+
+    /// <summary>Equal tensors that lie apart in checkpoints and as one tensor [count, …] in GGUF files: stacked experts, the gains of heads.</summary>
+    public Weight Stack(int count, Func<int, string> huggingFace, string gguf)
+    {
+        if (IsGguf) return Get(null, gguf);
+        var parts = Enumerable.Range(0, count).Select(i => Get(huggingFace(i))).ToArray();
+        var whole = new ConcatWeight([.. parts]);
+        _record?.Add(_gguf + gguf, whole, parts[0].Rows == 1 ? [count, whole.Width] : [count, parts[0].Rows, whole.Width]);
+        return whole;
     }
 
     /// <summary>Gain and bias of a norm; the gain must be there.</summary>
@@ -51,8 +72,9 @@ internal sealed class WeightSource
     /// <summary>The head: its own tensor, else the embedding.</summary>
     public Weight Head(string huggingFace, Weight embedding, bool tied)
     {
+        if (!IsGguf && tied) return embedding;
         var own = Find(huggingFace, "output.weight");
-        return IsGguf ? own ?? embedding : tied ? embedding : own ?? throw Missing(huggingFace, null);
+        return own ?? (IsGguf ? embedding : throw Missing(huggingFace, null));
     }
 
     public bool IsGguf => _model is GgufFile;
