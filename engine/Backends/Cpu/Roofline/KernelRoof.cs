@@ -3,6 +3,7 @@ using Tare.Backends.Cpu.Kernels;
 using Tare.Backends.Cpu.Weights;
 using Tare.Formats;
 using Tare.Formats.Quantization;
+using Tare.Formats.Quantization.Encoding;
 using Tare.Graphs.Weights;
 using Tare.Rewrites;
 
@@ -29,7 +30,7 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
         int done = 0;
         foreach (var type in Types)
         {
-            var weight = new ZeroBlocks(type);
+            var weight = new SampleRows(type);
             using var packed = PackedMatrix.Pack(weight, 1);
             foreach (int rows in new[] { 1, 8 })
             {
@@ -43,7 +44,7 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
         return results;
     }
 
-    private static KernelRoof Of(MachineRoof roof, PackedMatrix packed, ZeroBlocks weight, string arithmetic, int rows, double limit, double seconds, CancellationToken cancel)
+    private static KernelRoof Of(MachineRoof roof, PackedMatrix packed, SampleRows weight, string arithmetic, int rows, double limit, double seconds, CancellationToken cancel)
     {
         double perPass = 2.0 * rows * Outputs * Width;
         var buffers = new List<Buffers>();
@@ -102,10 +103,10 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
         }
     }
 
-    /// <summary>A stored matrix of zero bytes: times of the kernels don't depend on the values.</summary>
-    private sealed record ZeroBlocks(TensorType Stored) : Weight
+    /// <summary>A stored matrix whose rows are all the same waves: no zero scales and no subnormal numbers, which would be slower or faster than weights are.</summary>
+    private sealed record SampleRows(TensorType Stored) : Weight
     {
-        private readonly byte[] _row = new byte[BlockFormats.TryGet(Stored, out var format) ? KernelRoof.Width / format.ValuesPerBlock * format.BytesPerBlock : 0];
+        private readonly byte[] _row = Encode(Stored);
 
         public long StoredBytes => Outputs * (long)_row.Length;
 
@@ -115,14 +116,30 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
 
         public override TensorType Type => Stored;
 
-        public override void Read(long firstRow, int count, Span<float> destination) => destination[..(count * Width)].Clear();
+        public override void Read(long firstRow, int count, Span<float> destination)
+        {
+            for (int i = 0; i < count * Width; i++) destination[i] = Value(i % Width);
+        }
 
-        public override void Read(long firstRow, int count, Span<double> destination) => destination[..(count * Width)].Clear();
+        public override void Read(long firstRow, int count, Span<double> destination)
+        {
+            for (int i = 0; i < count * Width; i++) destination[i] = Value(i % Width);
+        }
 
         public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
         {
             bytes = _row;
             return true;
+        }
+
+        private static float Value(int column) => MathF.Sin(column);
+
+        private static byte[] Encode(TensorType type)
+        {
+            _ = BlockFormats.TryGet(type, out var format);
+            var row = new byte[KernelRoof.Width / format!.ValuesPerBlock * format.BytesPerBlock];
+            BlockEncoder.Encode(type, [.. Enumerable.Range(0, KernelRoof.Width).Select(Value)], row);
+            return row;
         }
     }
 }
