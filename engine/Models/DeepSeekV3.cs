@@ -66,6 +66,11 @@ internal sealed class DeepSeekV3 : IArchitecture
             double scale = 1 / Math.Sqrt(plain + rotary);
             if (scaling?.FindFloat("mscale_all_dim") is > 0 and double all && scaling.FindFloat("factor") is > 1 and double factor) scale *= Math.Pow(0.1 * all * Math.Log(factor) + 1, 2);
             if (c.FindFloat(null, "rope.scaling.yarn_log_multiplier") is > 0 and double multiplier && c.FindFloat(null, "rope.scaling.factor") is > 1 and double stretch) scale *= Math.Pow(multiplier * Math.Log(stretch) + 1, 2); // 0.1 · mscale_all_dim
+            c.Record("attention.head_count_kv", heads);
+            c.Record("attention.key_length", plain + rotary);
+            c.Record("expert_gating_func", 2); // sigmoid
+            _ = c.FindInt("q_lora_rank", "attention.q_lora_rank");
+            _ = c.FindInt("n_shared_experts", "expert_shared_count");
             return new Latent(heads, plain, rotary, value, rank, RopeScaling.Read(c, w, heads, rotary, rotary, pairing), scale);
         }
 

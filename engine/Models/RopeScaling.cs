@@ -35,19 +35,41 @@ internal static class RopeScaling
             if (d.Length != frequencies.Length || d.Any(v => !(v > 0))) throw config.Error("rope_freqs.weight", $"{d.Length} divisors for {frequencies.Length} frequencies, or one is not > 0");
             for (int i = 0; i < d.Length; i++) frequencies[i] /= d[i];
         }
+        IEnumerable<double> Recorded(IEnumerable<double> scaled) // as divisors of the plain frequencies
+        {
+            double[] table = [.. scaled];
+            config.RecordTable("rope_freqs.weight", frequencies.Select((f, i) => f / table[i]));
+            return table;
+        }
         int maximum = config.FindInt("max_position_embeddings", "context_length") ?? 2048;
         int original = scaling?.FindInt("original_max_position_embeddings") ?? config.FindInt("original_max_position_embeddings", "rope.scaling.original_context_length") ?? maximum;
         if (!(factor > 0) || original <= 0) throw config.Error("rope_scaling", $"factor {factor}, original length {original}");
+        if (!config.IsGguf) Record(config, scaling, kind, theta, factor, original);
         return kind switch
         {
             "default" or "none" => Spec(frequencies),
             "linear" => Spec(frequencies.Select(f => f / factor)),
             "dynamic" => Spec(frequencies, dynamic: new DynamicRope(theta, factor, maximum)),
-            "llama3" when scaling is not null => Spec(Llama3(frequencies, factor, scaling.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original)),
+            "llama3" when scaling is not null => Spec(Recorded(Llama3(frequencies, factor, scaling.Float("low_freq_factor"), scaling.Float("high_freq_factor"), original))),
             "longrope" or "su" => LongRope(config, weights, scaling, frequencies, maximum, original, Spec),
             "yarn" => Spec(Yarn(config, frequencies, theta, factor, original, scaling, truncate), YarnMagnitude(scaling, config, factor)),
             _ => throw config.Error("rope_scaling", $"type '{kind}' is not known (known: default, linear, dynamic, llama3, longrope, yarn)"),
         };
+    }
+
+    // What a GGUF file says of the scaling. Divisors (llama3) and the two tables (longrope) are tensors there, and no key names those kinds.
+    private static void Record(Config config, Config? scaling, string kind, double theta, double factor, int original)
+    {
+        config.Record("rope.freq_base", theta);
+        if (kind is not ("linear" or "yarn" or "longrope")) return;
+        if (kind != "longrope")
+        {
+            config.Record("rope.scaling.type", kind);
+            config.Record("rope.scaling.factor", factor);
+        }
+        if (kind != "linear") config.Record("rope.scaling.original_context_length", original);
+        foreach (var (key, gguf) in new[] { ("beta_fast", "rope.scaling.yarn_beta_fast"), ("beta_slow", "rope.scaling.yarn_beta_slow") })
+            if (kind == "yarn" && scaling?.FindFloat(key) is double beta) config.Record(gguf, beta);
     }
 
     /// <summary>Plain rotary positions of a base, without scaling.</summary>
@@ -66,6 +88,9 @@ internal static class RopeScaling
         double[] longer = Divisors("long_factor", "rope_factors_long.weight"), shorter = Divisors("short_factor", "rope_factors_short.weight");
         double ratio = (double)maximum / original;
         double magnitude = scaling?.FindFloat("attention_factor") ?? config.FindFloat(null, "rope.scaling.attn_factor") ?? (ratio <= 1 ? 1 : Math.Sqrt(1 + Math.Log(ratio) / Math.Log(original)));
+        config.RecordTable("rope_factors_long.weight", longer);
+        config.RecordTable("rope_factors_short.weight", shorter);
+        config.Record("rope.scaling.attn_factor", magnitude);
         return spec(frequencies.Select((f, i) => f / shorter[i]), magnitude, new LongRope(original, [.. frequencies.Select((f, i) => f / longer[i])]));
     }
 

@@ -17,6 +17,7 @@ internal sealed class StableLm : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         w = w.WithBiases(c.FindBool("use_qkv_bias"), "use_qkv_bias", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj").WithBiases(true, "the architecture", "input_layernorm", "post_attention_layernorm", "model.norm");
+        _ = c.FindBool("use_parallel_residual", "use_parallel_residual");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -40,7 +41,7 @@ internal sealed class StableLm : IArchitecture
         string name = $"self_attn.{which}_layernorm.norms";
         bool there = c.FindBool("qk_layernorm") ?? block.InAllLayers($"{name}.0.weight", $"attn_{which}_norm.weight") is not null;
         if (!there) return null;
-        Weight rows = block.IsGguf ? block.Get(null, $"attn_{which}_norm.weight") : new ConcatWeight([.. Enumerable.Range(0, heads).Select(h => block.Get($"{name}.{h}.weight"))]); // [heads, width]
+        Weight rows = block.Stack(heads, h => $"{name}.{h}.weight", $"attn_{which}_norm.weight"); // [heads, width]
         return v => g.Norm(v, NormSpec.LayerNorm(epsilon, heads), new NormWeights(new ReshapeWeight(rows, 1, heads * width)));
     }
 }

@@ -15,10 +15,13 @@ internal sealed class WeightSource
     private readonly ModelFile _model;
     private readonly Lazy<HashSet<string>> _patterns; // tensor names with # for layer numbers
 
-    public WeightSource(ModelFile model) => (_model, _patterns) = (model, new(() => [.. model.Tensors.Select(t => Pattern(t.Name))]));
+    private readonly GgufRecord? _record;
+
+    /// <summary>The tensors of a model; those of a checkpoint that have a GGUF name are also written into <paramref name="record"/>.</summary>
+    public WeightSource(ModelFile model, GgufRecord? record = null) => (_model, _record, _patterns) = (model, record, new(() => [.. model.Tensors.Select(t => Pattern(t.Name))]));
 
     private WeightSource(WeightSource parent)
-        => (_model, _patterns, HuggingFacePrefix, GgufPrefix, Droppable, Biases) = (parent._model, parent._patterns, parent.HuggingFacePrefix, parent.GgufPrefix, parent.Droppable, parent.Biases);
+        => (_model, _record, _patterns, HuggingFacePrefix, GgufPrefix, Droppable, Biases) = (parent._model, parent._record, parent._patterns, parent.HuggingFacePrefix, parent.GgufPrefix, parent.Droppable, parent.Biases);
 
     public bool IsGguf => _model is GgufFile;
 
@@ -44,7 +47,13 @@ internal sealed class WeightSource
         => expected is bool there ? new(this) { Biases = [.. names.ToArray().Select(n => new BiasRule(n, there, reason)), .. Biases] } : this;
 
     /// <summary>Finds a tensor, or null.</summary>
-    public Weight? Find(string? huggingFace, string? gguf = null) => FindTensor(huggingFace, gguf) is { } tensor ? new MappedWeight(tensor) : null;
+    public Weight? Find(string? huggingFace, string? gguf = null)
+    {
+        if (FindTensor(huggingFace, gguf) is not { } tensor) return null;
+        var weight = new MappedWeight(tensor);
+        if (gguf is not null) _record?.Add(GgufPrefix + gguf, weight, tensor.Shape);
+        return weight;
+    }
 
     /// <summary>Finds a tensor that all layers have or none; null where none has it.</summary>
     public Weight? InAllLayers(string? huggingFace, string? gguf = null)
@@ -64,7 +73,20 @@ internal sealed class WeightSource
     public LinearWeights Conv1D(string huggingFace, string gguf)
     {
         var linear = Linear(huggingFace, gguf);
-        return IsGguf ? linear : linear with { Weight = new TransposeWeight(linear.Weight) };
+        if (IsGguf) return linear;
+        var transposed = new TransposeWeight(linear.Weight);
+        _record?.Add($"{GgufPrefix}{gguf}.weight", transposed, [transposed.Rows, transposed.Width]);
+        return linear with { Weight = transposed };
+    }
+
+    /// <summary>Equal tensors that lie apart in checkpoints and as one tensor [count, …] in GGUF files: stacked experts, the gains of heads.</summary>
+    public Weight Stack(int count, Func<int, string> huggingFace, string gguf)
+    {
+        if (IsGguf) return Get(null, gguf);
+        var parts = Enumerable.Range(0, count).Select(i => Get(huggingFace(i))).ToArray();
+        var whole = new ConcatWeight([.. parts]);
+        _record?.Add(GgufPrefix + gguf, whole, parts[0].Rows == 1 ? [count, whole.Width] : [count, parts[0].Rows, whole.Width]);
+        return whole;
     }
 
     /// <summary>Gain and bias of a norm; the gain must be there.</summary>
@@ -77,8 +99,9 @@ internal sealed class WeightSource
     /// <summary>The head: its own tensor, else the embedding.</summary>
     public Weight Head(string huggingFace, Weight embedding, bool tied)
     {
+        if (!IsGguf && tied) return embedding;
         var own = Find(huggingFace, "output.weight");
-        return IsGguf ? own ?? embedding : tied ? embedding : own ?? throw Missing(huggingFace, null);
+        return own ?? (IsGguf ? embedding : throw Missing(huggingFace, null));
     }
 
     /// <summary>Whether a tensor is there.</summary>

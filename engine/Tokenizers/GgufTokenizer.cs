@@ -49,9 +49,11 @@ internal sealed class GgufTokenizer : Tokenizer
     internal bool HasSpacePrefix => _model.HasSpacePrefix;
 
     /// <summary>The tokenizer of a GGUF file: byte-level BPE (<c>gpt2</c>), SentencePiece BPE (<c>llama</c>) or WordPiece (<c>bert</c>). Other kinds are refused by name.</summary>
-    public static GgufTokenizer Read(GgufFile file)
+    public static GgufTokenizer Read(GgufFile file) => Read(file.Metadata);
+
+    /// <summary>The tokenizer that these keys describe.</summary>
+    public static GgufTokenizer Read(GgufMetadata metadata)
     {
-        var metadata = file.Metadata;
         string kind = metadata.FindString("tokenizer.ggml.model") ?? throw metadata.Error("tokenizer.ggml.model", "is missing");
         if (kind is not ("gpt2" or "llama" or "bert" or "gemma4")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama, bert, gemma4)");
         var vocabulary = new Vocabulary(metadata);
