@@ -38,14 +38,12 @@ public static class Perplexity
         int chunk = (int)Math.Clamp(MaximumLogits / graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width, 1, Math.Min(512, context));
         using var weights = backend.CreateWeightStore();
         using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), cancel: cancel);
-        int pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        var kv = program.Signature.Kv;
-        using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        using var state = backend.CreateState(StateLayout.ForOneSequence(program.Signature.Kv, context, chunk));
         List<double> all = [], lastHalf = [], means = [];
         for (int w = 0; w < windows; w++)
         {
             int[] window = beginning is int bos ? [bos, .. ids.Slice(w * text, text)] : ids.Slice(w * text, text).ToArray();
-            double[] nlls = Score(program, state, window, pages, chunk, cancel);
+            double[] nlls = Score(program, state, window, chunk, cancel);
             all.AddRange(nlls);
             lastHalf.AddRange(nlls.AsSpan(context / 2));
             means.Add(nlls.Average());
@@ -56,11 +54,10 @@ public static class Perplexity
     }
 
     // −ln p of the tokens 1 … of a window.
-    private static double[] Score(IProgram program, IState state, int[] window, int pages, int chunk, CancellationToken cancel)
+    private static double[] Score(IProgram program, IState state, int[] window, int chunk, CancellationToken cancel)
     {
         var nlls = new double[window.Length - 1];
-        int groups = program.Signature.Kv.Groups.Length;
-        int[] table = [.. Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, groups + 1).Select(g => g * pages)];
+        var (table, starts) = state.Layout.TablesOfOneSequence(window.Length);
         var output = program.Signature.Output(GraphBuilder.LogitsOutput);
         for (int at = 0; at < window.Length - 1; at += chunk)
         {
@@ -71,9 +68,9 @@ public static class Perplexity
                 Sequences = [new SequenceRows(0, 0, count, at, Phase.Prompt, window.Length)],
                 Tokens = window.AsSpan(at, count),
                 Pages = table,
-                PageStarts = groups == 0 ? [] : starts,
+                PageStarts = starts,
                 OutputRows = Enumerable.Range(0, count).ToArray(),
-            }, groups == 0 ? [] : [state]);
+            }, starts.Length == 0 ? [] : [state]);
             program.Wait(ticket, cancel);
             var logits = program.Output<float>(ticket, output);
             int vocabulary = logits.Length / count;

@@ -43,11 +43,7 @@ internal sealed class KvPages
     public int Indexed => _prefixes.Count;
 
     /// <summary>Most pages of a group that a sequence of this length holds at a time when it grows by steps of at most <paramref name="chunk"/> positions.</summary>
-    public int Needed(int group, int length, int chunk)
-    {
-        int all = (length + Page - 1) / Page;
-        return _layout.Groups[group].Window is int window ? Math.Min(all, (window + chunk + Page - 1) / Page + 1) : all;
-    }
+    public int Needed(int group, int length, int chunk) => _layout.Groups[group].PagesNeeded(length, chunk);
 
     public KvSequence Create() => new(_layout.Groups.Length);
 

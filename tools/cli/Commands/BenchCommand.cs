@@ -16,19 +16,20 @@ internal static class BenchCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         Option<int[]> prompts = List("-p", "--n-prompt", "Prompt lengths.", [512]), generates = List("-n", "--n-gen", "Numbers of tokens to generate.", [128]), depths = List("-d", "--n-depth", "Cached tokens before.", [0]),
             threads = List("-t", "--threads", "Threads that compute.", [Environment.ProcessorCount]);
         var repetitions = new Option<int>("-r", "--repetitions") { Description = "Runs of each test.", DefaultValueFactory = _ => 5 };
         var format = new Option<string>("-o", "--output") { Description = "md, csv, json or jsonl.", DefaultValueFactory = _ => "md" };
         format.AcceptOnlyFromAmong("md", "csv", "json", "jsonl");
         var profile = new Option<bool>("--profile") { Description = "Print the time by kind of kernel to stderr." };
-        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, profile };
+        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, keyType, valueType, profile };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int count = arguments.GetValue(repetitions);
             if (count < 1) throw new UsageException($"-r {count}: give at least 1");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file), arguments.GetValue(keyType), arguments.GetValue(valueType));
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => arguments.GetValue(prompts)!.Where(p => p > 0).Select(p => new ThroughputTest(p, 0, d)).Concat(arguments.GetValue(generates)!.Where(n => n > 0).Select(n => new ThroughputTest(0, n, d))))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p or -n");
             var results = new List<Dictionary<string, object>>();
@@ -37,13 +38,13 @@ internal static class BenchCommand
                 if (t is < 1 or > 1024) throw new UsageException($"-t {t}: give 1 to 1024 threads");
                 using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, t);
                 using var weights = backend.CreateWeightStore();
-                using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth + x.Prompt + x.Generate));
+                using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth), tests.Max(x => x.Prompt + x.Generate));
                 foreach (var test in tests)
                 {
                     Progress.Show($"{test}, {t} threads", results.Count + 1, tests.Length * arguments.GetValue(threads)!.Length);
                     if (arguments.GetValue(profile)) (bench.Program as CpuProgram)?.StartProfile();
                     double[] seconds = bench.Run(test, count, cancel);
-                    results.Add(Row(file, graph, backend, t, test, seconds));
+                    results.Add(Row(file, graph, backend, t, test, seconds, bench.CacheBytes(test)));
                     if (arguments.GetValue(profile) && bench.Program is CpuProgram cpu) Show(test, cpu);
                 }
             }
@@ -54,7 +55,7 @@ internal static class BenchCommand
         return command;
     }
 
-    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds)
+    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, long cacheBytes)
     {
         int tokens = test.Prompt + test.Generate;
         double[] speeds = [.. seconds.Select(s => tokens / s)];
@@ -67,8 +68,8 @@ internal static class BenchCommand
             ["backends"] = backend.Device.Backend,
             ["cpu_info"] = backend.Device.Name,
             ["n_threads"] = threads,
-            ["type_k"] = "f32",
-            ["type_v"] = "f32",
+            ["type_k"] = CacheType(graph, a => a.KeyType),
+            ["type_v"] = CacheType(graph, a => a.ValueType),
             ["n_prompt"] = test.Prompt,
             ["n_gen"] = test.Generate,
             ["n_depth"] = test.Depth,
@@ -80,7 +81,15 @@ internal static class BenchCommand
             ["samples_ns"] = seconds.Select(s => (long)(s * 1e9)).ToArray(),
             ["samples_ts"] = speeds,
             ["gb_per_s"] = bytes,
+            ["kv_bytes"] = cacheBytes,
         };
+    }
+
+    // llama-bench's names; one for the mixed case that it does not have.
+    private static string CacheType(Tare.Graphs.Graph graph, Func<KvAppend, Tare.Graphs.KvType> type)
+    {
+        string[] names = [.. graph.Nodes.Select(n => n.Op).OfType<KvAppend>().Select(a => type(a).ToString().ToLowerInvariant()).Distinct()];
+        return names.Length switch { 0 => "none", 1 => names[0], _ => "mixed" };
     }
 
     // Stored bytes that one generated token reads: each matrix of a product once.
@@ -104,12 +113,12 @@ internal static class BenchCommand
                 foreach (var row in rows) Console.Out.WriteLine(string.Join(',', keys.Select(k => $"\"{Convert.ToString(row[k], CultureInfo.InvariantCulture)!.Replace("\"", "\"\"")}\"")));
                 break;
             default:
-                Console.Out.WriteLine("| model | size | params | backend | threads | test | t/s | GB/s |");
-                Console.Out.WriteLine("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
+                Console.Out.WriteLine("| model | size | params | backend | threads | test | t/s | GB/s | KV MiB |");
+                Console.Out.WriteLine("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |");
                 foreach (var row in rows)
                 {
                     var test = new ThroughputTest((int)row["n_prompt"], (int)row["n_gen"], (int)row["n_depth"]);
-                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"])} | {(long)row["model_size"] / 1048576.0:F2} MiB | {(long)row["model_n_params"] / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} |"));
+                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"])} | {(long)row["model_size"] / 1048576.0:F2} MiB | {(long)row["model_n_params"] / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} | {(long)row["kv_bytes"] / 1048576.0:F2} |"));
                 }
                 break;
         }
