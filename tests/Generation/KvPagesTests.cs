@@ -115,4 +115,13 @@ public sealed class KvPagesTests
         pages.Truncate(sequence, 998).ShouldBe(998);
         pages.Truncate(sequence, 500).ShouldBe(0); // what its positions see is gone
     }
+
+    [Fact]
+    public void Prefix_keys_of_other_cache_types_differ()
+    {
+        PrefixKey Key(KvType keys, KvType values) => PrefixKey.Start(new KvLayout([new KvGroup([0], 1, 4, 4, keys, values, null)])).Next([1, 2, 3]);
+        var types = Enum.GetValues<KvType>();
+        types.SelectMany(k => types.Select(v => Key(k, v))).Distinct().Count().ShouldBe(types.Length * types.Length);
+        Key(KvType.F16, KvType.F16).ShouldBe(Key(KvType.F16, KvType.F16));
+    }
 }

@@ -44,7 +44,7 @@ internal static class BenchCommand
                     Progress.Show($"{test}, {t} threads", results.Count + 1, tests.Length * arguments.GetValue(threads)!.Length);
                     if (arguments.GetValue(profile)) (bench.Program as CpuProgram)?.StartProfile();
                     double[] seconds = bench.Run(test, count, cancel);
-                    results.Add(Row(file, graph, backend, t, test, seconds, bench.CacheBytes(test)));
+                    results.Add(Row(file, graph, backend, t, test, seconds, bench));
                     if (arguments.GetValue(profile) && bench.Program is CpuProgram cpu) Show(test, cpu);
                 }
             }
@@ -55,11 +55,11 @@ internal static class BenchCommand
         return command;
     }
 
-    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, long cacheBytes)
+    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, Throughput bench)
     {
         int tokens = test.Prompt + test.Generate;
         double[] speeds = [.. seconds.Select(s => tokens / s)];
-        double bytes = test.Generate == 0 ? 0 : WeightBytes(graph) * speeds.Average() / 1e9;
+        double bytes = test.Generate == 0 ? 0 : (WeightBytes(graph) + bench.CacheBytesRead(test)) * speeds.Average() / 1e9;
         return new()
         {
             ["model_filename"] = file.Path,
@@ -81,7 +81,7 @@ internal static class BenchCommand
             ["samples_ns"] = seconds.Select(s => (long)(s * 1e9)).ToArray(),
             ["samples_ts"] = speeds,
             ["gb_per_s"] = bytes,
-            ["kv_bytes"] = cacheBytes,
+            ["kv_bytes"] = bench.CacheBytes(test),
         };
     }
 
@@ -92,7 +92,7 @@ internal static class BenchCommand
         return names.Length switch { 0 => "none", 1 => names[0], _ => "mixed" };
     }
 
-    // Stored bytes that one generated token reads: each matrix of a product once.
+    // Stored bytes of weights that one generated token reads: each matrix of a product once.
     private static double WeightBytes(Tare.Graphs.Graph graph)
     {
         double sum = 0;

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Execution;
 using Tare.Graphs;
@@ -72,13 +71,6 @@ internal static unsafe class CachePanels
                 }
                 return scratch;
         }
-    }
-
-    /// <summary>Asks for a head's bytes while others are worked on.</summary>
-    public static void Prefetch(in HeadFormat format, byte* head)
-    {
-        if (!Sse.IsSupported) return;
-        for (int i = 0; i < format.Bytes; i += 64) Sse.Prefetch0(head + i);
     }
 
     private static float* Halves(byte* source, int count, float* target)

@@ -64,9 +64,8 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
         {
             bool pair = p < lastPage;
             float* low = _source.Keys(step, queries, p, 0, pages), high = pair ? _source.Keys(step, queries, p + 1, 1, pages) : null;
-            for (int ahead = p + 2; ahead <= Math.Min(p + 3, lastPage); ahead++) _source.PrefetchKeys(step, queries, ahead);
-            if (p + 2 > lastPage) _source.PrefetchValues(step, queries, firstPage);
-            Score(queries, low, high, pair ? 2 * Page : Page, scores + p * Page % BlockKeys);
+            var ahead = p + 2 <= lastPage ? _source.KeysAhead(step, queries, p + 2, Math.Min(p + 3, lastPage), spec.KeyWidth) : _source.ValuesAhead(step, queries, firstPage, spec.KeyWidth);
+            Score(queries, low, high, pair ? 2 * Page : Page, scores + p * Page % BlockKeys, ahead);
         }
         for (int q = 0; q < queries.Count; q++)
         {
@@ -77,10 +76,9 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
         for (int p = firstPage; p <= lastPage; p++)
         {
             float* values = _source.Values(step, queries, p, pages);
-            if (p < lastPage) _source.PrefetchValues(step, queries, p + 1);
-            else if (block < queries.LastBlock)
-                for (int ahead = p + 1; ahead <= Math.Min(p + 2, queries.Highest / Page); ahead++) _source.PrefetchKeys(step, queries, ahead);
-            AddValues(queries, p, first, last, values, scores + p * Page % BlockKeys, state + Sums);
+            int chunks = Page * ((_columns + 63) / 64), end = queries.Highest / Page;
+            var ahead = p < lastPage ? _source.ValuesAhead(step, queries, p + 1, chunks) : p < end ? _source.KeysAhead(step, queries, p + 1, Math.Min(p + 2, end), chunks) : default;
+            AddValues(queries, p, first, last, values, scores + p * Page % BlockKeys, state + Sums, ahead);
         }
     }
 
@@ -95,7 +93,7 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
     }
 
     // scores[q, 0 … columns) = q · k for the positions of one or two pages.
-    private void Score(in AttentionQueries queries, float* low, float* high, int columns, float* scores)
+    private void Score(in AttentionQueries queries, float* low, float* high, int columns, float* scores, ReadAhead ahead)
     {
         float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
         for (int q = 0; q < queries.Count; q += PanelProduct.Rows)
@@ -107,12 +105,12 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
                 y[r] = scores + (q + r) * ScoreStride;
                 new Span<float>(y[r], columns).Clear();
             }
-            PanelProduct.Run(x, y, rows, low, high, Page, spec.KeyWidth, columns);
+            PanelProduct.Run(x, y, rows, low, high, Page, spec.KeyWidth, columns, q == 0 ? ahead : default);
         }
     }
 
     // sums[q] += Σ_t weights[q][t] · values[t] over the visible positions of a page, ascending. Queries that see the same part of the page go together.
-    private void AddValues(in AttentionQueries queries, int page, int first, int last, float* values, float* weights, float* sums)
+    private void AddValues(in AttentionQueries queries, int page, int first, int last, float* values, float* weights, float* sums, ReadAhead ahead)
     {
         float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
         int stride = _source.ValueStride;
@@ -130,7 +128,7 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
                     y[r] = sums + (long)(q + r) * StateElements + j;
                 }
                 float* b = values + (long)low * stride + j;
-                PanelProduct.Run(x, y, rows, b, b + 32, stride, count, Math.Min(64, _columns - j));
+                PanelProduct.Run(x, y, rows, b, b + 32, stride, count, Math.Min(64, _columns - j), q == 0 ? ahead.Skip(j / 64 * Page) : default);
             }
             q += rows;
         }

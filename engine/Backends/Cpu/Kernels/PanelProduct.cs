@@ -1,7 +1,30 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tare.Backends.Cpu.Numerics;
 
 namespace Tare.Backends.Cpu.Kernels;
+
+/// <summary>Two places in memory that the next product reads, and the bytes of each that are asked for with every k of this one: computing and reading then go on side by side. Default = nothing.</summary>
+internal readonly unsafe ref struct ReadAhead
+{
+    /// <summary>Two regions of <paramref name="bytes"/> each, spread over <paramref name="count"/> k.</summary>
+    public ReadAhead(byte* first, byte* second, int bytes, int count) : this(first, second, (bytes + count - 1) / count) { }
+
+    private ReadAhead(byte* first, byte* second, int step)
+    {
+        First = first;
+        Second = second;
+        Step = step;
+    }
+
+    public readonly byte* First, Second;
+
+    public readonly int Step;
+
+    /// <summary>What is left after <paramref name="count"/> k.</summary>
+    public ReadAhead Skip(int count) => new(First + (long)count * Step, Second + (long)count * Step, Step);
+}
 
 /// <summary>
 /// c[r][j] += Σ_k a[r][k] · b[k][j] for up to four rows and 16 … 64 columns: the two products of attention. Lanes are columns, k ascends with one fused multiply-add each, so a row's bits ignore its company.
@@ -20,11 +43,14 @@ internal static unsafe class PanelProduct
     /// <param name="stride">Elements from one k to the next.</param>
     /// <param name="count">Number of k.</param>
     /// <param name="columns">16, 32, 48 or 64.</param>
-    public static void Run(float** a, float** c, int rows, float* b0, float* b1, int stride, int count, int columns)
+    /// <param name="ahead">What to read meanwhile.</param>
+    public static void Run(float** a, float** c, int rows, float* b0, float* b1, int stride, int count, int columns, ReadAhead ahead)
     {
+        if (ahead.Step > 0 && columns < 64) Ask(ahead, count);
         if (rows == 1)
         {
-            if (columns == 64) OneByFour(a[0], c[0], b0, b1, stride, count);
+            if (columns == 64 && ahead.Step > 0) OneByFour<Asking>(a[0], c[0], b0, b1, stride, count, ahead);
+            else if (columns == 64) OneByFour<Silent>(a[0], c[0], b0, b1, stride, count, ahead);
             else
                 for (int j = 0; j < columns; j += Lanes.Count) One(a[0], c[0] + j, Column(b0, b1, j), stride, count);
             return;
@@ -35,16 +61,22 @@ internal static unsafe class PanelProduct
             a[r] = a[rows - 1];
             c[r] = c[rows - 1];
         }
-        if (columns == 64 && Vector512.IsHardwareAccelerated) FourByFour(a, c, b0, b1, stride, count);
-        else
-            for (int j = 0; j < columns; j += Lanes.Count) Four(a, c, j, Column(b0, b1, j), stride, count);
+        if (columns == 64 && Vector512.IsHardwareAccelerated)
+        {
+            if (ahead.Step > 0) FourByFour<Asking>(a, c, b0, b1, stride, count, ahead);
+            else FourByFour<Silent>(a, c, b0, b1, stride, count, ahead);
+            return;
+        }
+        if (ahead.Step > 0 && columns == 64) Ask(ahead, count);
+        for (int j = 0; j < columns; j += Lanes.Count) Four(a, c, j, Column(b0, b1, j), stride, count);
     }
 
     private static float* Column(float* b0, float* b1, int j) => j < 32 ? b0 + j : b1 + j - 32;
 
     // 16 sums, 4 vectors of b, one broadcast: 21 of 32 registers.
-    private static void FourByFour(float** a, float** c, float* b0, float* b1, int stride, int count)
+    private static void FourByFour<TAsk>(float** a, float** c, float* b0, float* b1, int stride, int count, ReadAhead ahead) where TAsk : struct
     {
+        byte* first = ahead.First, second = ahead.Second;
         float* x0 = a[0], x1 = a[1], x2 = a[2], x3 = a[3], c0 = c[0], c1 = c[1], c2 = c[2], c3 = c[3];
         Vector512<float> s00 = Vector512.Load(c0), s01 = Vector512.Load(c0 + 16), s02 = Vector512.Load(c0 + 32), s03 = Vector512.Load(c0 + 48);
         Vector512<float> s10 = Vector512.Load(c1), s11 = Vector512.Load(c1 + 16), s12 = Vector512.Load(c1 + 32), s13 = Vector512.Load(c1 + 48);
@@ -52,6 +84,7 @@ internal static unsafe class PanelProduct
         Vector512<float> s30 = Vector512.Load(c3), s31 = Vector512.Load(c3 + 16), s32 = Vector512.Load(c3 + 32), s33 = Vector512.Load(c3 + 48);
         for (int k = 0; k < count; k++)
         {
+            if (typeof(TAsk) == typeof(Asking)) Ask(ref first, ref second, ahead.Step);
             Vector512<float> v0 = Vector512.Load(b0), v1 = Vector512.Load(b0 + 16), v2 = Vector512.Load(b1), v3 = Vector512.Load(b1 + 16);
             b0 += stride;
             b1 += stride;
@@ -82,11 +115,13 @@ internal static unsafe class PanelProduct
         Store(c3, s30, s31, s32, s33);
     }
 
-    private static void OneByFour(float* x, float* c, float* b0, float* b1, int stride, int count)
+    private static void OneByFour<TAsk>(float* x, float* c, float* b0, float* b1, int stride, int count, ReadAhead ahead) where TAsk : struct
     {
+        byte* first = ahead.First, second = ahead.Second;
         Vector512<float> s0 = Vector512.Load(c), s1 = Vector512.Load(c + 16), s2 = Vector512.Load(c + 32), s3 = Vector512.Load(c + 48);
         for (int k = 0; k < count; k++)
         {
+            if (typeof(TAsk) == typeof(Asking)) Ask(ref first, ref second, ahead.Step);
             var v = Vector512.Create(x[k]);
             s0 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b0), s0);
             s1 = Vector512.FusedMultiplyAdd(v, Vector512.Load(b0 + 16), s1);
@@ -131,4 +166,27 @@ internal static unsafe class PanelProduct
         s2.Store(c + 32);
         s3.Store(c + 48);
     }
+
+    private static void Ask(ReadAhead ahead, int count)
+    {
+        byte* first = ahead.First, second = ahead.Second;
+        for (int k = 0; k < count; k++) Ask(ref first, ref second, ahead.Step);
+    }
+
+    // Up to two lines of each region.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Ask(ref byte* first, ref byte* second, int step)
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch0(first);
+        Sse.Prefetch0(first + 64);
+        Sse.Prefetch0(second);
+        Sse.Prefetch0(second + 64);
+        first += step;
+        second += step;
+    }
+
+    private readonly struct Asking;
+
+    private readonly struct Silent;
 }

@@ -43,14 +43,17 @@ internal sealed unsafe class SourceOfPages(AttentionSpec spec, float* stepKeys, 
         return target;
     }
 
-    public void PrefetchKeys(CpuStep step, in AttentionQueries queries, int page)
-    {
-        if (stepKeys is null) CachePanels.Prefetch(step.State!.Format(queries.Group).Keys, StoredKeys(step, queries, page));
-    }
+    /// <summary>Asks for the keys of two pages over <paramref name="count"/> k of a product.</summary>
+    public ReadAhead KeysAhead(CpuStep step, in AttentionQueries queries, int page, int next, int count)
+        => stepKeys is null ? new ReadAhead(StoredKeys(step, queries, page), StoredKeys(step, queries, next), step.State!.Format(queries.Group).Keys.Bytes, count) : default;
 
-    public void PrefetchValues(CpuStep step, in AttentionQueries queries, int page)
+    /// <summary>The same for the values of a page.</summary>
+    public ReadAhead ValuesAhead(CpuStep step, in AttentionQueries queries, int page, int count)
     {
-        if (stepValues is null && !spec.ValueFromKey) CachePanels.Prefetch(step.State!.Format(queries.Group).Values, StoredValues(step, queries, page));
+        if (stepKeys is not null || spec.ValueFromKey) return default;
+        int half = step.State!.Format(queries.Group).Values.Bytes / 2;
+        byte* values = StoredValues(step, queries, page);
+        return new ReadAhead(values, values + half, half, count);
     }
 
     private static byte* StoredKeys(CpuStep step, in AttentionQueries queries, int page) => step.State!.Keys(queries.Group, step.Page(queries.Sequence, queries.Group, page), queries.LayerIndex, queries.KvHead);
