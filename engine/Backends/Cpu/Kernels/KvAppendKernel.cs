@@ -1,10 +1,11 @@
+using Tare.Backends.Cpu.Caches;
 using Tare.Execution;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
 namespace Tare.Backends.Cpu.Kernels;
 
-/// <summary>Writes the rows' keys (transposed) and values into the pages of their positions.</summary>
+/// <summary>Writes the rows' keys and values into the pages of their positions.</summary>
 internal sealed unsafe class KvAppendKernel(KernelContext context, KvAppend op, Node node) : CpuKernel
 {
     private readonly float* _keys = context.Input(node, 0);                                   // [rows, KeyWidth]
@@ -16,12 +17,9 @@ internal sealed unsafe class KvAppendKernel(KernelContext context, KvAppend op, 
         var (first, end) = Part(step.Rows, thread, threads);
         for (int r = first; r < end; r++)
         {
-            int position = step.Positions[r], within = position % KvLayout.PageTokens;
-            float* page = step.State.Keys(group, step.Page(step.SequenceOf[r], group, position / KvLayout.PageTokens), index);
-            float* key = _keys + (long)r * op.KeyWidth;
-            for (int i = 0; i < op.KeyWidth; i++) page[(long)i * KvLayout.PageTokens + within] = key[i];
-            if (op.ValueWidth > 0)
-                new ReadOnlySpan<float>(_values + (long)r * op.ValueWidth, op.ValueWidth).CopyTo(new Span<float>(page + (long)KvLayout.PageTokens * op.KeyWidth + (long)within * op.ValueWidth, op.ValueWidth));
+            int position = step.Positions[r];
+            CacheRows.Append(step.State, group, index, step.Page(step.SequenceOf[r], group, position / KvLayout.PageTokens), position % KvLayout.PageTokens,
+                _keys + (long)r * op.KeyWidth, _values is null ? null : _values + (long)r * op.ValueWidth);
         }
     }
 }
