@@ -3,6 +3,9 @@ namespace Tare.Backends.Cpu;
 /// <summary>One node of a program, bound to its buffers and weights. All threads run it together, each its own part; between phases and after the last one they meet.</summary>
 internal abstract class CpuKernel
 {
+    /// <summary>What profiles call it.</summary>
+    public virtual string Name => GetType().Name.Split('`')[0].Replace("Kernel", "", StringComparison.Ordinal);
+
     /// <summary>Phases, with a meeting of the threads after each.</summary>
     public virtual int Phases => 1;
 

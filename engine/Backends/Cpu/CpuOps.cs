@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Tare.Backends.Cpu.Kernels;
+using Tare.Backends.Cpu.Kernels.Norms;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -16,9 +18,9 @@ internal static class CpuOps
     {
         Add<Input>((context, op, node, value) => new InputKernel(context, op, value));
         Add<Embed>((context, op, node, value) => new EmbedKernel(context, op, node, value));
-        Add<Norm>((context, op, node, value) => new NormKernel(context, op.Spec, op.Gain, op.Bias, node, value));
+        AddRows<Norm>((context, op, inputs) => NormFunction.Create(context, op.Spec, op.Gain, op.Bias, inputs[0].Width));
         Add<QuantizeRows>((context, op, node, value) => new QuantizeRowsKernel(context, op.Largest, node, value));
-        Add<Center>((context, op, node, value) => new NormKernel(context, new NormSpec(NormKind.Static, 1, Center: true), null, null, node, value));
+        AddRows<Center>((context, op, inputs) => NormFunction.Create(context, new NormSpec(NormKind.Static, 1, Center: true), null, null, inputs[0].Width));
         Add<Linear>((context, op, node, value) => new LinearKernel(context, op, node, value));
         Add<GroupLinear>((context, op, node, value) => new GroupLinearKernel(context, op, node, value));
         Add<ExpertLinear>((context, op, node, value) => new ExpertLinearKernel(context, op, node, value));
@@ -48,6 +50,10 @@ internal static class CpuOps
 
     /// <summary>Makes the kernel of a node, by its index.</summary>
     public static CpuKernel Bind(KernelContext context, int index) => Factories[context.Graph.Nodes[index].Op.GetType()](context, context.Graph.Nodes[index], new Value(index));
+
+    // An op whose rows don't depend on each other.
+    private static void AddRows<TOp>(Func<KernelContext, TOp, ImmutableArray<ValueInfo>, RowFunction> create) where TOp : Op
+        => Factories.Add(typeof(TOp), (context, node, value) => new RowsKernel(context, create(context, (TOp)node.Op, [.. node.Inputs.Select(context.TypeOf)]), node, value.Node));
 
     private static void Add<TOp>(KernelFactory<TOp> factory) where TOp : Op => Factories.Add(typeof(TOp), (context, node, value) => factory(context, (TOp)node.Op, node, value));
 }

@@ -80,7 +80,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
 
     /// <summary>Seconds by kind of kernel since <see cref="StartProfile"/>, largest first.</summary>
     internal IReadOnlyList<(string Kernel, int Count, double Seconds)> Profile()
-        => [.. _kernels.Select((k, i) => (Name: k.GetType().Name.Split('`')[0].Replace("Kernel", "", StringComparison.Ordinal), Ticks: _ticks?[i] ?? 0)).GroupBy(k => k.Name)
+        => [.. _kernels.Select((k, i) => (k.Name, Ticks: _ticks?[i] ?? 0)).GroupBy(k => k.Name)
             .Select(g => (g.Key, g.Count(), g.Sum(k => k.Ticks) / (double)Stopwatch.Frequency)).OrderByDescending(g => g.Item3)];
 
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
