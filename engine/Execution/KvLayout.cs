@@ -44,7 +44,7 @@ public sealed record KvLayout(ImmutableArray<KvGroup> Groups)
 
     /// <summary>Derives the groups from the KvAppend nodes of a graph, in order of their first layer.</summary>
     public static KvLayout Of(Graph graph, KvType keyType = KvType.F32, KvType valueType = KvType.F32)
-        => new([.. graph.Nodes.Select(n => n.Op).OfType<KvAppend>().OrderBy(a => a.Layer)
+        => new([.. graph.Ops.OfType<KvAppend>().OrderBy(a => a.Layer)
             .GroupBy(a => (a.KeyWidth, a.ValueWidth, a.Window))
             .Select(g => new KvGroup([.. g.Select(a => a.Layer)], g.Key.KeyWidth, g.Key.ValueWidth, keyType, valueType, g.Key.Window))]);
 

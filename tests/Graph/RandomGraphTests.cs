@@ -26,7 +26,7 @@ public sealed class RandomGraphTests
             WholeSequences.RunChunked<float>(cpu, graph, ids, 1 + seed % 44)["y"].ShouldBe(actual);
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(150));
 
-    private static Graph Build(Random random, int seed)
+    internal static Graph Build(Random random, int seed)
     {
         int names = 0;
         ConstantWeight W(int rows, int width) => RandomModel.Matrix(seed, $"w{names++}", rows, width);

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
+using Tare.Fusion;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -28,11 +29,11 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     private CpuProgram(KernelContext context, CpuKernel[] kernels, WorkerPool pool, int residual)
     {
         (_context, _kernels, _pool, _residual) = (context, kernels, pool, residual);
-        var graph = context.Graph;
-        Signature = new ProgramSignature(graph, KvLayout.Of(graph), context.Limits);
+        Signature = new ProgramSignature(context.Graph, KvLayout.Of(context.Graph), context.Limits);
+        var graph = Unfused.Of(context.Graph); // parts count as nodes in what follows
         _step = new CpuStep(context.Limits, residual);
         _outputs = new float*[graph.Outputs.Length];
-        for (int i = 0; i < _outputs.Length; i++) _outputs[i] = context.Pointer(graph.Outputs[i].Value);
+        for (int i = 0; i < _outputs.Length; i++) _outputs[i] = context.Pointer(context.Graph.Outputs[i].Value);
         _outputTypes = [.. graph.Outputs.Select(o => graph.TypeOf(o.Value))];
         _tokens = graph.Nodes.Any(n => n.Op is Input { Kind: InputKind.Tokens });
         _adapters = graph.Nodes.Select(n => n.Op).OfType<Linear>().Select(l => l.Adapters.Length).DefaultIfEmpty().Max();
@@ -65,7 +66,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
                 if (node.Op.Weights.Any()) progress?.Report(new LoadProgress(done * sizeof(float), total * sizeof(float), node.Op.Name));
             }
             context.AllocateScratch();
-            int residual = graph.Nodes.Select(n => n.Op).OfType<Input>().Where(i => i.Kind == InputKind.Residual).Select(i => i.Width).FirstOrDefault();
+            int residual = graph.Ops.OfType<Input>().Where(i => i.Kind == InputKind.Residual).Select(i => i.Width).FirstOrDefault();
             return new CpuProgram(context, [.. context.Prologue, .. kernels], pool, residual);
         }
         catch

@@ -43,7 +43,7 @@ internal abstract unsafe class NormFunction : RowFunction
         _ => throw new ArgumentOutOfRangeException(nameof(spec), spec.Kind, "is not a norm"),
     };
 
-    public sealed override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y)
+    public sealed override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch)
     {
         for (int r = 0; r < count; r++)
             for (int start = 0; start < _width; start += Group)
