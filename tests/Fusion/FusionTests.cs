@@ -31,6 +31,13 @@ public sealed class FusionTests
             .ShouldBe(typeof(Op).Assembly.GetTypes().Count(t => t.IsSubclassOf(typeof(FusedOp))));
     }
 
+    [Fact]
+    public void The_table_of_the_documentation_is_that_of_the_patterns()
+    {
+        string text = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "architecture.md"));
+        foreach (var pattern in Fuser.Patterns) text.ShouldContain($"| {pattern.Name} | {pattern.Description} |");
+    }
+
     [Theory, MemberData(nameof(Patterns))]
     public void A_pattern_gives_the_same_bits_on_random_graphs(string name)
     {

@@ -42,6 +42,9 @@ internal sealed unsafe class KernelContext(Graph graph, CpuWeights weights, Prog
 
     public float* Input(Node node, int index) => Pointer(node.Inputs[index]);
 
+    /// <summary>Elements from row to row of a value that <paramref name="op"/> makes.</summary>
+    public static int Stride(Op op, ValueInfo type) => type.Width;
+
     public ValueInfo TypeOf(Value value) => graph.TypeOf(value);
 
     /// <summary>Kernels that run before the first node: what many nodes of a step share.</summary>

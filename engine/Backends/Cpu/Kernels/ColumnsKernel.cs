@@ -8,7 +8,7 @@ namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>
 /// Products y = W x + b of one value with several matrices, and column functions behind them: [rows, in] → [rows, out] each. Threads split the outputs. Rows go through in blocks whose activations stay in L2; with
-/// functions behind, the products of two tiles (32 columns) go to scratch and on from there.
+/// functions behind, the products of some columns go to scratch and on from there.
 /// </summary>
 internal sealed unsafe class ColumnsKernel : CpuKernel
 {
@@ -25,7 +25,8 @@ internal sealed unsafe class ColumnsKernel : CpuKernel
     private readonly ColumnFunction[] _functions;
     private readonly int[][] _inputs;     // [functions]: numbers of values
     private readonly float*[] _pointers;  // [values], [rows, out] each; null = in scratch
-    private readonly int[] _widths;       // [values]
+    private readonly int[] _strides;      // [values]: elements from row to row
+    private readonly int _width;          // columns of all values behind a product that functions follow
     private readonly long[] _scratch;     // [values]: offset in floats, −1 = none
     private readonly long _productBytes;  // of scratch, before the values
     private readonly int _rowsAtATime, _units; // units of work: tiles of all matrices in turn, or pairs of tiles of each where functions follow
@@ -49,7 +50,8 @@ internal sealed unsafe class ColumnsKernel : CpuKernel
         }
         _functions = [.. op.Parts.Skip(products.Length).Select(p => bind(p.Op, [.. p.Inputs.Select(v => types[v])]))];
         _inputs = [.. op.Parts.Skip(products.Length).Select(p => p.Inputs.ToArray())];
-        _widths = [.. types.Select(t => t.Width)];
+        _width = types[1].Width;
+        _strides = [KernelContext.Stride(context.Graph.OpOf(node.Inputs[0]), types[0]), .. op.Parts.Select((p, i) => KernelContext.Stride(p.Op, types[1 + i]))];
         (_pointers, _scratch) = (new float*[types.Length], new long[types.Length]);
         for (int i = 0; i < op.Results.Length; i++) _pointers[op.Results[i]] = context.Pointer(new Value(index, i));
         _units = _functions.Length == 0 ? _weights.Sum(w => w.Tiles) : (_weights[0].Tiles + 1) / 2;
@@ -66,54 +68,67 @@ internal sealed unsafe class ColumnsKernel : CpuKernel
 
     public override string Name { get; }
 
+    public override RowAxis? RowLocal => _rows;
+
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
-        int rows = step.RowsOf(_rows);
         var (first, end) = Part(_units, thread, threads);
-        for (int row = 0; row < rows; row += _rowsAtATime) Run(row, Math.Min(_rowsAtATime, rows - row), first, end, thread);
+        Run(0, step.RowsOf(_rows), first, end, thread);
     }
 
-    // Some rows, units [first, end).
-    private void Run(int row, int rows, int first, int end, int thread)
+    public override void RunRows(CpuStep step, int first, int end, int thread) => Run(first, end, 0, _units, thread);
+
+    // Rows [first, end), units of work [firstUnit, endUnit).
+    private void Run(int first, int end, int firstUnit, int endUnit, int thread)
     {
         byte* scratch = _context.Scratch(thread);
-        float** x = (float**)scratch, y = x + rows;
-        for (int r = 0; r < rows; r++) x[r] = _x + (long)(row + r) * _widths[0];
-        if (_functions.Length > 0)
+        for (int row = first; row < end; row += _rowsAtATime)
         {
-            for (int pair = first; pair < end; pair++) Pair(row, rows, pair, x, y, (float*)(scratch + _productBytes));
-            return;
+            int rows = Math.Min(_rowsAtATime, end - row);
+            if (_functions.Length == 0) Matrices(row, rows, firstUnit, endUnit, scratch);
+            else
+                // The fewer the rows, the more columns fit into scratch: then each matrix is read in longer runs.
+                for (int unit = firstUnit, most = _rowsAtATime / rows; unit < endUnit; unit += most)
+                    Chunk(row, rows, unit * Columns, Math.Min(Math.Min(unit + most, endUnit) * Columns, _width), scratch);
         }
+    }
+
+    // Tiles [first, end) of all matrices in turn.
+    private void Matrices(int row, int rows, int first, int end, byte* scratch)
+    {
         for (int i = 0, start = 0; i < _weights.Length && start < end; start += _weights[i++].Tiles)
         {
             int firstTile = Math.Max(0, first - start), endTile = Math.Min(_weights[i].Tiles, end - start);
-            if (firstTile >= endTile) continue;
-            for (int r = 0; r < rows; r++) y[r] = _pointers[i + 1] + (long)(row + r) * _widths[i + 1];
-            Multiply(i, firstTile, endTile, x, y, rows);
+            if (firstTile < endTile) Multiply(i, firstTile, endTile, row, rows, new RowBlock(_pointers[i + 1] + (long)row * _strides[i + 1], _strides[i + 1]), scratch);
         }
     }
 
-    private void Pair(int row, int rows, int pair, float** x, float** y, float* values)
+    // Columns [first, end) of all matrices, then of the functions.
+    private void Chunk(int row, int rows, int first, int end, byte* scratch)
     {
-        int first = pair * Columns, count = Math.Min(Columns, _widths[1] - first);
+        float* values = (float*)(scratch + _productBytes);
+        int columns = end - first, stride = (columns + Columns - 1) / Columns * Columns;
         RowBlock* blocks = stackalloc RowBlock[_pointers.Length], inputs = stackalloc RowBlock[2];
         for (int v = 1; v < _pointers.Length; v++)
-            blocks[v] = _scratch[v] >= 0 ? new RowBlock(values + _scratch[v] - first, Columns) : new RowBlock(_pointers[v] + (long)row * _widths[v], _widths[v]);
-        for (int i = 0; i < _weights.Length; i++)
-        {
-            for (int r = 0; r < rows; r++) y[r] = blocks[i + 1][r];
-            Multiply(i, first / Tile, (first + count + Tile - 1) / Tile, x, y, rows);
-        }
+            blocks[v] = _scratch[v] >= 0 ? new RowBlock(values + _scratch[v] - first, stride) : new RowBlock(_pointers[v] + (long)row * _strides[v], _strides[v]);
+        for (int i = 0; i < _weights.Length; i++) Multiply(i, first / Tile, (end + Tile - 1) / Tile, row, rows, blocks[i + 1], scratch);
         for (int f = 0; f < _functions.Length; f++)
         {
             for (int i = 0; i < _inputs[f].Length; i++) inputs[i] = blocks[_inputs[f][i]];
-            _functions[f].Run(rows, first, count, inputs, blocks + 1 + _weights.Length + f);
+            _functions[f].Run(rows, first, columns, inputs, blocks + 1 + _weights.Length + f);
         }
     }
 
-    private void Multiply(int product, int firstTile, int endTile, float** x, float** y, int rows)
+    // Tiles [firstTile, endTile) of a matrix; y begins with column 0 of the first of the rows.
+    private void Multiply(int product, int firstTile, int endTile, int row, int rows, RowBlock y, byte* scratch)
     {
-        if (_bits > 0) IntegerProduct.Run(_weights[product], firstTile, endTile, x, y, rows, _biases[product], _bits == 16, y + rows);
-        else TiledProduct.Run(_weights[product], 0, firstTile, endTile, x, y, rows, _biases[product], (float*)(y + rows));
+        float** x = (float**)scratch, targets = x + rows;
+        for (int r = 0; r < rows; r++)
+        {
+            x[r] = _x + (long)(row + r) * _strides[0];
+            targets[r] = y[r];
+        }
+        if (_bits > 0) IntegerProduct.Run(_weights[product], firstTile, endTile, x, targets, rows, _biases[product], _bits == 16, targets + rows);
+        else TiledProduct.Run(_weights[product], 0, firstTile, endTile, x, targets, rows, _biases[product], (float*)(targets + rows));
     }
 }

@@ -26,12 +26,12 @@ internal sealed unsafe class LinearKernel : CpuKernel
         context.ReserveScratch(_adapters.Select(a => a?.Rank ?? 0).Max() * sizeof(float));
     }
 
-    public override int Phases => 2;
+    public override int Phases(CpuStep step, int threads) => step.HasAdapters ? 2 : 1;
 
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
         if (phase == 0) _product.Run(step, 0, thread, threads);
-        else if (step.HasAdapters) Adapt(step, thread, threads, (float*)_context.Scratch(thread));
+        else Adapt(step, thread, threads, (float*)_context.Scratch(thread));
     }
 
     private void Adapt(CpuStep step, int thread, int threads, float* low)
