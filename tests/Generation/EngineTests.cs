@@ -48,27 +48,23 @@ public sealed class EngineTests : IAsyncLifetime
     {
         using var endless = new EndlessModel();
         await using var model = await endless.LoadAsync(sequences: 8);
-        using var stop = new CancellationTokenSource();
-        var first = new TaskCompletionSource();
-        // Twelve long requests for eight places: some wait.
-        var tasks = Enumerable.Range(0, 12).Select(async _ =>
+        var stops = Enumerable.Range(0, 9).Select(_ => new CancellationTokenSource()).ToArray();
+        var first = Enumerable.Range(0, 9).Select(_ => new TaskCompletionSource()).ToArray();
+        Task Start(int i) => Should.ThrowAsync<OperationCanceledException>(async () =>
         {
             using var session = model.CreateSession();
-            int count = 0;
-            await Should.ThrowAsync<OperationCanceledException>(async () =>
-            {
-                await foreach (var piece in session.GenerateAsync([1], EndlessModel.Options, stop.Token))
-                {
-                    count++;
-                    first.TrySetResult();
-                }
-            });
-            return count;
-        }).ToArray();
-        await first.Task;
-        await stop.CancelAsync();
-        int[] counts = await Task.WhenAll(tasks);
-        counts.Count(c => c > 0).ShouldBeInRange(1, 8);
+            await foreach (var _ in session.GenerateAsync([1], EndlessModel.Options, stops[i].Token)) first[i].TrySetResult();
+        });
+        // Eight run, so the ninth waits until it is canceled.
+        Task[] running = [.. Enumerable.Range(0, 8).Select(Start)];
+        await Task.WhenAll(first[..8].Select(f => f.Task));
+        var queued = Start(8);
+        await stops[8].CancelAsync();
+        await queued;
+        first[8].Task.IsCompleted.ShouldBeFalse();
+        running.ShouldAllBe(t => !t.IsCompleted);
+        foreach (var stop in stops) await stop.CancelAsync();
+        await Task.WhenAll(running);
         // Leaving an enumeration ends the request too, and the places are free again.
         using var next = model.CreateSession();
         await foreach (var _ in next.GenerateAsync([1], EndlessModel.Options)) break;

@@ -77,10 +77,13 @@ public sealed class SamplerTests
     {
         var sampler = new Sampler(new SamplingOptions { Seed = 1, RepeatPenalty = 1.1 }, 8);
         int[] past = [1, 2, 3, 3];
-        for (int i = 0; i < 50; i++) sampler.Sample(Logits, past);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) sampler.Sample(Logits, past);
-        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+        // The runtime itself allocates now and then where it compiles a method anew; what a draw allocates would show in every round.
+        Enumerable.Range(0, 5).Min(_ =>
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1000; i++) sampler.Sample(Logits, past);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }).ShouldBe(0);
     }
 
     [Fact]

@@ -49,10 +49,14 @@ public sealed class SameBitsTests
         int sum = 0;
         Steps(1100); // attention grows its buffer of block states to the length of the context once
         AllocatedBytes before = new(backend.Pool), after = new(backend.Pool);
-        before.Read();
-        Steps(1000);
-        after.Read();
-        after.OfThread.ShouldBe(before.OfThread);
+        // The runtime itself allocates now and then where it compiles a method anew; what a step allocates would show in every round.
+        Enumerable.Range(0, 3).Min(_ =>
+        {
+            before.Read();
+            Steps(1000);
+            after.Read();
+            return after.OfThread.Zip(before.OfThread, (a, b) => a - b).Sum();
+        }).ShouldBe(0);
         sum.ShouldBeGreaterThan(0);
 
         void Steps(int count)
