@@ -96,6 +96,12 @@ public sealed class RunTests
             json.RootElement.GetProperty("perplexity").GetDouble().ShouldBe(Math.Exp(json.RootElement.GetProperty("mean_nll").GetDouble()), 1e-9);
             foreach (string name in new[] { "median_nll", "p95_nll" }) json.RootElement.GetProperty(name).GetDouble().ShouldBeGreaterThan(0);
             CommandLine.Run("perplexity", "-m", model, text, "-c", "64").Output.ShouldContain("perplexity");
+            using var compared = JsonDocument.Parse(CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--precision", "fast", "--compare", "exact", "--json").Output);
+            compared.RootElement.GetProperty("positions").GetInt32().ShouldBe(windows * 63);
+            compared.RootElement.GetProperty("kl").GetProperty("max").GetDouble().ShouldBeInRange(0, 0.01);
+            compared.RootElement.GetProperty("reference").GetProperty("perplexity").GetDouble().ShouldBe(json.RootElement.GetProperty("perplexity").GetDouble(), 1e-6);
+            CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--compare", Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free")).Output.ShouldContain("same most probable token");
+            CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--compare", "precise").ExitCode.ShouldBe(1);
             CommandLine.Run("perplexity", "-m", model, text, "-c", "512").Error.ShouldContain("a window needs");
         }
         finally

@@ -37,6 +37,7 @@ internal static class LogitsCommand
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
+            ContextLength.Check(file, graph, "the sequence", tokens.Length);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             var values = WholeSequences.RunChunked<float>(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph), tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();

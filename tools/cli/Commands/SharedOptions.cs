@@ -31,7 +31,7 @@ internal static class SharedOptions
     public static Option<string> Precision()
     {
         var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; fast: 8-bit activations before quantized weights; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
-        option.AcceptOnlyFromAmong(Exact, Fast, Float64);
+        option.AcceptOnlyFromAmong(Precisions);
         return option;
     }
 
@@ -40,6 +40,9 @@ internal static class SharedOptions
 
     /// <summary>The graph that a precision asks for.</summary>
     public static Graph Graph(string precision, Graph graph) => precision == Fast ? IntegerActivations.Apply(graph) : graph;
+
+    /// <summary>Names of precisions.</summary>
+    public static string[] Precisions { get; } = [Exact, Fast, Float64];
 
     private const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }
