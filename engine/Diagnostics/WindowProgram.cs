@@ -20,12 +20,9 @@ internal sealed class WindowProgram : IDisposable
         Rows = (int)Math.Clamp(MaximumLogits / Vocabulary, 1, Math.Min(512, context));
         _weights = backend.CreateWeightStore();
         _program = backend.Compile(graph, _weights, new ProgramLimits(Rows, 1, Rows), cancel: cancel);
-        int pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        var kv = _program.Signature.Kv;
-        _state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        _state = backend.CreateState(StateLayout.ForOneSequence(_program.Signature.Kv, context, Rows));
         _output = _program.Signature.Output(GraphBuilder.LogitsOutput);
-        _table = [.. Enumerable.Range(0, kv.Groups.Length).SelectMany(_ => Enumerable.Range(0, pages))];
-        _starts = kv.Groups.IsEmpty ? [] : [.. Enumerable.Range(0, kv.Groups.Length + 1).Select(g => g * pages)];
+        (_table, _starts) = _state.Layout.TablesOfOneSequence(context);
     }
 
     /// <summary>Width of a row of logits.</summary>
@@ -44,7 +41,7 @@ internal sealed class WindowProgram : IDisposable
             Pages = _table,
             PageStarts = _starts,
             OutputRows = Enumerable.Range(0, count).ToArray(),
-        }, _table.Length == 0 ? [] : [_state]);
+        }, _starts.Length == 0 ? [] : [_state]);
         _program.Wait(ticket, cancel);
         float[] values = _program.Output<float>(ticket, _output).ToArray(); // a span can't cross into the threads that score
         _program.Release(ticket);

@@ -47,7 +47,7 @@ internal static class StepCheck
         {
             int g = layout.Kv.Find(needed.Layers[0]).Group;
             var group = layout.Kv.Groups[g];
-            if ((group.KeyWidth, group.ValueWidth, group.Window) != (needed.KeyWidth, needed.ValueWidth, needed.Window)) throw new ArgumentException($"the state's cache of layer {needed.Layers[0]} has another shape");
+            if (group.Shape != needed.Shape) throw new ArgumentException($"the state's cache of layer {needed.Layers[0]} has another shape: {group.Shape}, the program needs {needed.Shape}");
             for (int s = 0; s < step.Sequences.Length; s++)
             {
                 var sequence = step.Sequences[s];

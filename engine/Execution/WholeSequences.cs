@@ -13,10 +13,10 @@ public static class WholeSequences
         chunk = kv.Groups.IsEmpty ? tokens.Length : Math.Min(chunk, tokens.Length);
         using var weights = backend.CreateWeightStore();
         using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), progress, cancel);
-        int pages = (tokens.Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        var layout = StateLayout.ForOneSequence(kv, tokens.Length, chunk);
+        using var state = backend.CreateState(layout);
         var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());
-        int[] table = [.. kv.Groups.SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, kv.Groups.Length + 1).Select(g => g * pages)];
+        var (table, starts) = layout.TablesOfOneSequence(tokens.Length);
         for (int at = 0; at < tokens.Length; at += chunk)
         {
             cancel.ThrowIfCancellationRequested();

@@ -21,7 +21,19 @@ public sealed class BenchTests
             foreach (var (ns, speed) in row.GetProperty("samples_ns").EnumerateArray().Zip(row.GetProperty("samples_ts").EnumerateArray())) (tokens / ns.GetInt64() * 1e9).ShouldBe(speed.GetDouble(), speed.GetDouble() * 1e-3);
             row.GetProperty("roof_share").GetDouble().ShouldBeGreaterThan(0);
             row.GetProperty("model_n_params").GetInt64().ShouldBeGreaterThan(1_000_000);
+            row.GetProperty("type_k").GetString().ShouldBe("f16"); // the fast precision's
+            row.GetProperty("kv_bytes").GetInt64().ShouldBeGreaterThan(0);
         }
+        long Cache(params string[] types)
+        {
+            using var row = JsonDocument.Parse(CommandLine.Run(["bench", "-m", model, "-p", "64", "-n", "0", "-r", "1", "-o", "jsonl", .. types]).Output);
+            (row.RootElement.GetProperty("type_k").GetString(), row.RootElement.GetProperty("type_v").GetString()).ShouldBe(types.Length == 0 ? ("f32", "f32") : (types[1], types[3]));
+            return row.RootElement.GetProperty("kv_bytes").GetInt64();
+        }
+        long wide = Cache();
+        Cache("-ctk", "f16", "-ctv", "f16").ShouldBe(wide / 2);
+        Cache("--cache-type-k", "q8_0", "--cache-type-v", "f32").ShouldBe(wide / 2 + wide / 2 * 34 / 128);
+        CommandLine.Run("bench", "-m", model, "-ctk", "q3").ExitCode.ShouldBe(2);
         CommandLine.Run("bench", "-m", model, "-p", "16", "-n", "0", "-r", "1").Output.ShouldContain("| pp16 |");
         CommandLine.Run("bench", "-m", model, "-p", "16", "-n", "0", "-r", "1", "-o", "csv").Output.Split('\n').Length.ShouldBeGreaterThanOrEqualTo(2);
         CommandLine.Run("bench", "-m", model, "-p", "0", "-n", "0").ExitCode.ShouldBe(2);

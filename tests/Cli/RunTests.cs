@@ -54,7 +54,7 @@ public sealed class RunTests
         long_.ExitCode.ShouldBe(1);
         long_.Error.ShouldContain("does not fit a context of 5");
         CommandLine.Run("run", "a", "-c", "100000").Error.ShouldContain("positions");
-        foreach (string[] wrong in new[] { new[] { "-n", "0" }, ["--temp", "-1"], ["--top-p", "2"], ["--precision", "rough"], ["-t", "0"] })
+        foreach (string[] wrong in new[] { new[] { "-n", "0" }, ["--temp", "-1"], ["--top-p", "2"], ["--precision", "rough"], ["-ctk", "f8"], ["--cache-type-v", "q4_0"], ["-t", "0"] })
         {
             var (code, output, error) = CommandLine.Run(["run", "a", .. wrong]);
             code.ShouldBe(2, string.Join(' ', wrong));

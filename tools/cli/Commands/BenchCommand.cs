@@ -18,6 +18,7 @@ internal static class BenchCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         Option<int[]> prompts = List("-p", "--n-prompt", "Prompt lengths.", [512]), generates = List("-n", "--n-gen", "Numbers of tokens to generate.", [128]), depths = List("-d", "--n-depth", "Cached tokens before.", [0]),
             threads = List("-t", "--threads", "Threads that compute.", [Environment.ProcessorCount]);
         var repetitions = new Option<int>("-r", "--repetitions") { Description = "Runs of each test.", DefaultValueFactory = _ => 5 };
@@ -26,7 +27,7 @@ internal static class BenchCommand
         model.Required = false;
         var roofline = new Option<bool>("--roofline") { Description = "Measure the machine and the product kernels of each type first; without -m nothing else." };
         var profile = new Option<bool>("--profile") { Description = "Print the time by kind of kernel to stderr." };
-        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, profile, roofline };
+        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, keyType, valueType, profile, roofline };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int count = arguments.GetValue(repetitions);
@@ -35,7 +36,7 @@ internal static class BenchCommand
             else if (arguments.GetValue(model) is null) throw new UsageException("bench: give a model with -m, or --roofline");
             if (arguments.GetValue(model) is not { } path) return 0;
             using var file = ModelFile.Open(path);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file), arguments.GetValue(keyType), arguments.GetValue(valueType));
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => arguments.GetValue(prompts)!.Where(p => p > 0).Select(p => new ThroughputTest(p, 0, d)).Concat(arguments.GetValue(generates)!.Where(n => n > 0).Select(n => new ThroughputTest(0, n, d))))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p or -n");
             var results = new List<Dictionary<string, object>>();
@@ -44,14 +45,14 @@ internal static class BenchCommand
                 if (t is < 1 or > 1024) throw new UsageException($"-t {t}: give 1 to 1024 threads");
                 using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, t);
                 using var weights = backend.CreateWeightStore();
-                using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth + x.Prompt + x.Generate));
+                using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth), tests.Max(x => x.Prompt + x.Generate));
                 var roof = MachineRoof.Measure(t, 0.15, cancel);
                 foreach (var test in tests)
                 {
                     Progress.Show($"{test}, {t} threads", results.Count + 1, tests.Length * arguments.GetValue(threads)!.Length);
                     if (arguments.GetValue(profile)) (bench.Program as CpuProgram)?.StartProfile();
                     double[] seconds = bench.Run(test, count, cancel);
-                    results.Add(Row(file, graph, backend, t, test, seconds, roof));
+                    results.Add(Row(file, graph, backend, t, test, seconds, roof, bench));
                     if (arguments.GetValue(profile) && bench.Program is CpuProgram cpu) Show(test, cpu);
                 }
             }
@@ -62,11 +63,11 @@ internal static class BenchCommand
         return command;
     }
 
-    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, MachineRoof roof)
+    private static Dictionary<string, object> Row(ModelFile file, Tare.Graphs.Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, MachineRoof roof, Throughput bench)
     {
         int tokens = test.Prompt + test.Generate;
         double[] speeds = [.. seconds.Select(s => tokens / s)];
-        double bytes = test.Generate == 0 ? 0 : WeightBytes(graph) * speeds.Average() / 1e9;
+        double bytes = test.Generate == 0 ? 0 : (WeightBytes(graph) + bench.CacheBytesRead(test)) * speeds.Average() / 1e9;
         return new()
         {
             ["model_filename"] = file.Path,
@@ -75,8 +76,8 @@ internal static class BenchCommand
             ["backends"] = backend.Device.Backend,
             ["cpu_info"] = backend.Device.Name,
             ["n_threads"] = threads,
-            ["type_k"] = "f32",
-            ["type_v"] = "f32",
+            ["type_k"] = CacheType(graph, a => a.KeyType),
+            ["type_v"] = CacheType(graph, a => a.ValueType),
             ["n_prompt"] = test.Prompt,
             ["n_gen"] = test.Generate,
             ["n_depth"] = test.Depth,
@@ -90,10 +91,18 @@ internal static class BenchCommand
             ["gb_per_s"] = bytes,
             ["read_roof_gb_per_s"] = roof.ReadGigabytes,
             ["roof_share"] = test.Generate == 0 ? RooflineReport.SecondsPerToken(graph, roof) * speeds.Average() : bytes / roof.ReadGigabytes,
+            ["kv_bytes"] = bench.CacheBytes(test),
         };
     }
 
-    // Stored bytes that one generated token reads: each matrix of a product once.
+    // llama-bench's names; one for the mixed case that it does not have.
+    private static string CacheType(Tare.Graphs.Graph graph, Func<KvAppend, Tare.Graphs.KvType> type)
+    {
+        string[] names = [.. graph.Nodes.Select(n => n.Op).OfType<KvAppend>().Select(a => type(a).ToString().ToLowerInvariant()).Distinct()];
+        return names.Length switch { 0 => "none", 1 => names[0], _ => "mixed" };
+    }
+
+    // Stored bytes of weights that one generated token reads: each matrix of a product once.
     private static double WeightBytes(Tare.Graphs.Graph graph)
     {
         double sum = 0;
@@ -114,12 +123,12 @@ internal static class BenchCommand
                 foreach (var row in rows) Console.Out.WriteLine(string.Join(',', keys.Select(k => $"\"{Convert.ToString(row[k], CultureInfo.InvariantCulture)!.Replace("\"", "\"\"")}\"")));
                 break;
             default:
-                Console.Out.WriteLine("| model | size | params | backend | threads | test | t/s | GB/s | of roof |");
-                Console.Out.WriteLine("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |");
+                Console.Out.WriteLine("| model | size | params | backend | threads | test | t/s | GB/s | of roof | KV MiB |");
+                Console.Out.WriteLine("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
                 foreach (var row in rows)
                 {
                     var test = new ThroughputTest((int)row["n_prompt"], (int)row["n_gen"], (int)row["n_depth"]);
-                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"])} | {(long)row["model_size"] / 1048576.0:F2} MiB | {(long)row["model_n_params"] / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} | {100 * (double)row["roof_share"]:F0}% |"));
+                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"])} | {(long)row["model_size"] / 1048576.0:F2} MiB | {(long)row["model_n_params"] / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} | {100 * (double)row["roof_share"]:F0}% | {(long)row["kv_bytes"] / 1048576.0:F2} |"));
                 }
                 break;
         }

@@ -17,13 +17,14 @@ internal static class LogitsCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), output = SharedOptions.Output(), precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds };
         var text = new Option<string>("--text") { Description = "A text; BOS is added as the file says, special tokens in it are parsed." };
         var hidden = new Option<bool>("--hidden") { Description = "Also write hidden_states [layers + 1, T, width]." };
         var chunk = new Option<int>("--chunk") { Description = "Tokens a step; the results do not depend on it.", DefaultValueFactory = _ => 32 };
         Option<int> threads = SharedOptions.Threads();
         var noMap = SharedOptions.NoMap();
-        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, threads, chunk, noMap, output };
+        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, keyType, valueType, threads, chunk, noMap, output };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
@@ -39,7 +40,7 @@ internal static class LogitsCommand
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
             ContextLength.Check(file, graph, "the sequence", tokens.Length);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var values = WholeSequences.RunChunked<float>(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph), tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
+            var values = WholeSequences.RunChunked<float>(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph, arguments.GetValue(keyType), arguments.GetValue(valueType)), tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
             Write(target, graph, values, tokens.Length);
             return 0;

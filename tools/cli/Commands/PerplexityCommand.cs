@@ -14,6 +14,7 @@ internal static class PerplexityCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         var file = new Argument<string>("file") { Description = "A text file." };
         var context = new Option<int>("-c", "--context") { Description = "Tokens of a window.", DefaultValueFactory = _ => 512 };
         var other = new Option<string?>("--compare") { Description = "The reference to compare with: another model file, or a precision of the same one (exact, fast, float64)." };
@@ -23,7 +24,7 @@ internal static class PerplexityCommand
         var threads = SharedOptions.Threads();
         var command = new Command("perplexity", "Measure how well a model predicts a text, over windows that start from an empty cache; and how far it is from a reference.")
         {
-            file, model, context, other, otherPrecision, json, precision, threads, noMap,
+            file, model, context, other, otherPrecision, json, precision, keyType, valueType, threads, noMap,
         };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
@@ -38,7 +39,7 @@ internal static class PerplexityCommand
             string asked = arguments.GetValue(precision)!;
             int count = arguments.GetValue(threads);
             using var backend = SharedOptions.Backend(asked, count);
-            graph = SharedOptions.Graph(asked, graph);
+            graph = SharedOptions.Graph(asked, graph, arguments.GetValue(keyType), arguments.GetValue(valueType));
             if (arguments.GetValue(other) is not { } reference)
             {
                 var report = Perplexity.Compute(backend, graph, ids, beginning, window, new WindowReport(), cancel);
