@@ -48,7 +48,7 @@ public sealed record KvLayout(ImmutableArray<KvGroup> Groups)
 
     /// <summary>Derives the groups from the KvAppend nodes of a graph, in order of their first layer.</summary>
     public static KvLayout Of(Graph graph)
-        => new([.. graph.Nodes.Select(n => n.Op).OfType<KvAppend>().OrderBy(a => a.Layer)
+        => new([.. graph.Ops.OfType<KvAppend>().OrderBy(a => a.Layer)
             .GroupBy(a => (a.Heads, a.KeyWidth, a.ValueWidth, a.KeyType, a.ValueType, a.Window))
             .Select(g => new KvGroup([.. g.Select(a => a.Layer)], g.Key.Heads, g.Key.KeyWidth, g.Key.ValueWidth, g.Key.KeyType, g.Key.ValueType, g.Key.Window))]);
 

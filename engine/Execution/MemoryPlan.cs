@@ -1,14 +1,18 @@
 using System.Collections.Immutable;
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 
 namespace Tare.Execution;
 
-/// <summary>A buffer of [axis rows, Width] 32-bit elements that values of one axis share in turn.</summary>
-public readonly record struct BufferShape(RowAxis Rows, int Width);
+/// <summary>A buffer of [axis rows, Width] 32-bit elements that values of this shape share in turn.</summary>
+/// <param name="Rows">The axis.</param>
+/// <param name="Width">Elements of a row.</param>
+/// <param name="Bits">Of the integers of <see cref="QuantizeRows"/>, whose rows lie as a backend likes; 0 for other values.</param>
+public readonly record struct BufferShape(RowAxis Rows, int Width, int Bits = 0);
 
 /// <summary>
 /// Which buffer each value lives in, by liveness: a buffer is free again after the last node that reads its value. A node never writes a buffer that it reads; outputs of the graph keep
-/// theirs to the end. Caches need none.
+/// theirs to the end. Row r of a buffer is only ever overwritten by row r of another value, which a program may compute as soon as that row has been read. Caches need none.
 /// </summary>
 public sealed class MemoryPlan
 {
@@ -32,7 +36,7 @@ public sealed class MemoryPlan
         foreach (var output in graph.Outputs) lastUse[output.Value.Node][output.Value.Output] = forever;
 
         var bufferOf = graph.Nodes.Select(n => new int[n.Outputs.Length]).ToArray();
-        var widths = new List<BufferShape>();
+        var shapes = new List<BufferShape>();
         var free = new List<int>();
         var expiring = new List<int>[forever + 1];
         for (int i = 0; i < graph.Nodes.Length; i++)
@@ -40,32 +44,25 @@ public sealed class MemoryPlan
             for (int k = 0; k < bufferOf[i].Length; k++)
             {
                 var type = graph.Nodes[i].Outputs[k];
-                bufferOf[i][k] = type.Element == ElementType.KvCache ? -1 : Take(type);
+                bufferOf[i][k] = type.Element == ElementType.KvCache ? -1 : Take(new BufferShape(type.Rows, type.Width, (graph.OpOf(new Value(i, k)) as QuantizeRows)?.Bits ?? 0));
                 if (bufferOf[i][k] >= 0) (expiring[lastUse[i][k]] ??= []).Add(bufferOf[i][k]);
             }
             if (expiring[i] is not null) free.AddRange(expiring[i]);
         }
-        return new MemoryPlan(bufferOf, [.. widths]);
+        return new MemoryPlan(bufferOf, [.. shapes]);
 
-        // The tightest free buffer that fits; else the widest free one grows; else a new one.
-        int Take(ValueInfo type)
+        // A free buffer of the same shape, else a new one: then a row of a buffer is the same memory for every value that lives there, and threads may be at different nodes with different rows.
+        int Take(BufferShape shape)
         {
-            int best = -1;
-            foreach (int candidate in free)
+            int found = free.FindIndex(b => shapes[b] == shape);
+            if (found < 0)
             {
-                if (widths[candidate].Rows != type.Rows) continue;
-                if (best < 0) { best = candidate; continue; }
-                bool fits = widths[candidate].Width >= type.Width, bestFits = widths[best].Width >= type.Width;
-                if (fits != bestFits ? fits : fits ? widths[candidate].Width < widths[best].Width : widths[candidate].Width > widths[best].Width) best = candidate;
+                shapes.Add(shape);
+                return shapes.Count - 1;
             }
-            if (best < 0)
-            {
-                widths.Add(new BufferShape(type.Rows, type.Width));
-                return widths.Count - 1;
-            }
-            free.Remove(best);
-            if (widths[best].Width < type.Width) widths[best] = new BufferShape(type.Rows, type.Width);
-            return best;
+            int buffer = free[found];
+            free.RemoveAt(found);
+            return buffer;
         }
     }
 }

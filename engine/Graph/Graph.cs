@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Tare.Graphs.Ops;
 
 namespace Tare.Graphs;
 
@@ -34,8 +35,11 @@ public sealed class Graph
     /// <summary>The type of a value.</summary>
     public ValueInfo TypeOf(Value value) => Nodes[value.Node].Outputs[value.Output];
 
-    /// <summary>The op that produces a value.</summary>
-    public Op OpOf(Value value) => Nodes[value.Node].Op;
+    /// <summary>The op that produces a value; of a fused op, its part.</summary>
+    public Op OpOf(Value value) => Nodes[value.Node].Op is FusedOp fused ? fused.OpOf(value.Output) : Nodes[value.Node].Op;
+
+    /// <summary>The ops of all nodes, of fused ones their parts.</summary>
+    public IEnumerable<Op> Ops => Nodes.SelectMany(n => n.Op is FusedOp fused ? fused.Parts.Select(p => p.Op) : [n.Op]);
 
     /// <summary>Finds an output by name.</summary>
     public Value? FindOutput(string name)

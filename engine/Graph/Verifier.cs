@@ -1,42 +1,36 @@
 using System.Collections.Immutable;
+using Tare.Fusion;
 using Tare.Graphs.Ops;
 
 namespace Tare.Graphs;
 
 /// <summary>
 /// Checks a graph from scratch, in deliberately simple code: every input comes from an earlier node, every node's types are what its op infers, one cache a layer, written once and read
-/// by attention alone, outputs named once and readable, hidden states whole. Runs after every pass.
+/// by attention alone, outputs named once and readable, hidden states whole. A fused graph is checked as it is, then as its parts. Runs after every pass.
 /// </summary>
 public static class Verifier
 {
     /// <summary>Throws <see cref="GraphException"/> naming the node at fault.</summary>
     public static Graph Verify(Graph graph)
     {
+        if (graph.Nodes.Any(n => n.Op is FusedOp))
+        {
+            CheckTypes(graph);
+            Check(Unfused.Of(graph));
+        }
+        else Check(graph);
+        return graph;
+    }
+
+    private static void Check(Graph graph)
+    {
+        CheckTypes(graph);
         var layers = new HashSet<int>();
         for (int i = 0; i < graph.Nodes.Length; i++)
         {
             var node = graph.Nodes[i];
-            var inputs = new ValueInfo[node.Inputs.Length];
-            for (int k = 0; k < inputs.Length; k++)
-            {
-                var value = node.Inputs[k];
-                if (value.Node < 0 || value.Node >= i) Fail(i, node, $"input {k} is {value}, which is not an earlier node");
-                if (value.Output < 0 || value.Output >= graph.Nodes[value.Node].Outputs.Length) Fail(i, node, $"input {k} is {value}, but that node has {graph.Nodes[value.Node].Outputs.Length} outputs");
-                inputs[k] = graph.TypeOf(value);
-                if (inputs[k].Element == ElementType.KvCache && node.Op is not Attention) Fail(i, node, $"input {k} is a cache, which only Attention reads");
-            }
-
-            ImmutableArray<ValueInfo> types;
-            try
-            {
-                types = node.Op.Infer(inputs);
-            }
-            catch (GraphException e)
-            {
-                throw new GraphException($"%{i} {e.Message}");
-            }
-            if (!types.SequenceEqual(node.Outputs)) Fail(i, node, $"has types {string.Join(", ", node.Outputs)}, its op gives {string.Join(", ", types)}");
-            if (types.Any(t => t.Width <= 0)) Fail(i, node, "has an empty output");
+            var inputs = node.Inputs.Select(graph.TypeOf).ToArray();
+            if (inputs.Any(t => t.Element == ElementType.KvCache) && node.Op is not Attention) Fail(i, node, "reads a cache, which only Attention does");
             if (node.Block < -1 || node.Block >= graph.Blocks) Fail(i, node, $"block {node.Block} of {graph.Blocks}");
             if (node.Op is not Linear { Adapters.IsEmpty: true } && node.Inputs.Any(v => graph.OpOf(v) is QuantizeRows)) Fail(i, node, "reads integers of QuantizeRows, which only a Linear without adapters may");
             if (node.Op is KvAppend append && !layers.Add(append.Layer)) Fail(i, node, $"cache {append.Layer} is written twice");
@@ -58,7 +52,35 @@ public static class Verifier
             if (graph.TypeOf(value) is not { Rows: RowAxis.Rows, Element: ElementType.F32 }) throw new GraphException($"hidden state {value} is {graph.TypeOf(value)}");
             if (graph.OpOf(value) is not (Add or Norm or Embed or Linear or Scale or Input or Multiply)) throw new GraphException($"hidden state {value} is produced by {graph.OpOf(value).Name}, which no residual stream is");
         }
-        return graph;
+    }
+
+    // Inputs come from earlier nodes and have the types that the ops infer.
+    private static void CheckTypes(Graph graph)
+    {
+        for (int i = 0; i < graph.Nodes.Length; i++)
+        {
+            var node = graph.Nodes[i];
+            var inputs = new ValueInfo[node.Inputs.Length];
+            for (int k = 0; k < inputs.Length; k++)
+            {
+                var value = node.Inputs[k];
+                if (value.Node < 0 || value.Node >= i) Fail(i, node, $"input {k} is {value}, which is not an earlier node");
+                if (value.Output < 0 || value.Output >= graph.Nodes[value.Node].Outputs.Length) Fail(i, node, $"input {k} is {value}, but that node has {graph.Nodes[value.Node].Outputs.Length} outputs");
+                inputs[k] = graph.TypeOf(value);
+            }
+
+            ImmutableArray<ValueInfo> types;
+            try
+            {
+                types = node.Op.Infer(inputs);
+            }
+            catch (GraphException e)
+            {
+                throw new GraphException($"%{i} {e.Message}");
+            }
+            if (!types.SequenceEqual(node.Outputs)) Fail(i, node, $"has types {string.Join(", ", node.Outputs)}, its op gives {string.Join(", ", types)}");
+            if (types.Any(t => t.Width <= 0)) Fail(i, node, "has an empty output");
+        }
     }
 
     private static void CheckCache(Graph graph, int index, Node node, Attention attention)

@@ -126,6 +126,7 @@ public sealed class CommandTests : IDisposable
         graph.RootElement.GetProperty("hidden_states").GetArrayLength().ShouldBe(7);
         CommandLine.Run("inspect", Fable, "--tensors").Output.ShouldContain("blk.5.ffn_down.weight");
         CommandLine.Run("graph", "-m", Fable).Output.ShouldContain("block 5");
+        CommandLine.Run("graph", "-m", Fable, "--fused").Output.ShouldContain("FusedRows(");
     }
 
     [ConformanceFact("architectures", "tokenizers-hf")]

@@ -27,12 +27,12 @@ public sealed class PlanTests
                     if (type.Element == ElementType.KvCache) { buffer.ShouldBe(-1); continue; }
                     graph.Nodes[i].Inputs.Select(plan.BufferOf).Contains(buffer).ShouldBeFalse();
                     plan.Buffers[buffer].Rows.ShouldBe(type.Rows);
-                    plan.Buffers[buffer].Width.ShouldBeGreaterThanOrEqualTo(type.Width);
+                    plan.Buffers[buffer].Width.ShouldBe(type.Width);
                     holder[buffer] = new Value(i, k);
                 }
             }
             foreach (var output in graph.Outputs) holder[plan.BufferOf(output.Value)].ShouldBe(output.Value);
-            if (seed % 2 == 0) plan.Buffers.Length.ShouldBeLessThan(12); // reuse does happen, whatever the number of blocks
+            if (seed % 2 == 0) plan.Buffers.Length.ShouldBeLessThan(14); // reuse does happen, whatever the number of blocks
         }
     }
 

@@ -1,5 +1,8 @@
 using Tare.Formats;
+using Tare.Formats.Gguf;
+using Tare.Formats.Safetensors;
 using Tare.Graphs;
+using Tare.Models;
 using Tare.Tests.Support;
 
 namespace Tare.Tests.Models;
@@ -24,6 +27,13 @@ public sealed record ArchitectureCase(string Name, string ModelPath, string Conf
     }
 
     internal ModelFile Open() => ModelFile.Open(ModelPath, new OpenOptions { ConfigName = ConfigName });
+
+    /// <summary>Whether the engine knows the file's architecture.</summary>
+    internal static bool IsRegistered(ModelFile model) => (model is GgufFile ? ArchitectureRegistry.GgufNames : ArchitectureRegistry.HuggingFaceNames).Contains(ArchitectureName(model));
+
+    internal static string ArchitectureName(ModelFile model) => model is GgufFile gguf
+        ? gguf.Metadata.FindString("general.architecture")!
+        : ((CheckpointFolder)model).Config!.Value.GetProperty("architectures")[0].GetString()!;
 
     /// <summary>[2, 24] token ids as two sequences.</summary>
     internal static int[][] Tokens(ModelFile expected)

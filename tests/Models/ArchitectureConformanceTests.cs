@@ -17,8 +17,8 @@ public sealed class ArchitectureConformanceTests
     public void Logits_and_every_hidden_state_equal_the_float64_outputs_or_the_architecture_is_refused_by_name(ArchitectureCase c)
     {
         using var model = c.Open();
-        string name = ArchitectureName(model);
-        if (!(model is GgufFile ? ArchitectureRegistry.GgufNames : ArchitectureRegistry.HuggingFaceNames).Contains(name))
+        string name = ArchitectureCase.ArchitectureName(model);
+        if (!ArchitectureCase.IsRegistered(model))
         {
             var refusal = Should.Throw<ModelFileException>(() => ArchitectureRegistry.Build(model));
             refusal.Message.ShouldContain($"'{name}'");
@@ -83,13 +83,9 @@ public sealed class ArchitectureConformanceTests
         foreach (string folder in Directory.GetDirectories(SharedData.Conformance("architectures")!))
         {
             using var model = ModelFile.Open(folder);
-            if (!ArchitectureRegistry.HuggingFaceNames.Contains(ArchitectureName(model))) continue;
+            if (!ArchitectureRegistry.HuggingFaceNames.Contains(ArchitectureCase.ArchitectureName(model))) continue;
             using var other = ModelFile.Open(folder, new OpenOptions { ConfigName = "config.transformers5.json" });
             GraphDump.ToText(ArchitectureRegistry.Build(other)).ShouldBe(GraphDump.ToText(ArchitectureRegistry.Build(model)), Path.GetFileName(folder));
         }
     }
-
-    private static string ArchitectureName(ModelFile model) => model is GgufFile gguf
-        ? gguf.Metadata.FindString("general.architecture")!
-        : ((CheckpointFolder)model).Config!.Value.GetProperty("architectures")[0].GetString()!;
 }

@@ -3,6 +3,7 @@ using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
+using Tare.Fusion;
 using Tare.Graphs;
 
 namespace Tare.Backends.Cpu;
@@ -23,6 +24,9 @@ public sealed class CpuBackend : IBackend
         Device = new DeviceInfo("Cpu", ProcessorName(), Features(), threads);
     }
 
+    /// <summary>Whether programs run fused graphs; results do not depend on it.</summary>
+    public bool Fuses { get; init; } = true;
+
     /// <summary>The threads that compute.</summary>
     internal WorkerPool Pool => _pool;
 
@@ -30,11 +34,7 @@ public sealed class CpuBackend : IBackend
     public DeviceInfo Device { get; }
 
     /// <inheritdoc/>
-    public bool Supports(Op op, [NotNullWhen(false)] out string? reason)
-    {
-        reason = CpuOps.Knows(op) ? null : $"{op.Name} has no CPU kernel";
-        return reason is null;
-    }
+    public bool Supports(Op op, [NotNullWhen(false)] out string? reason) => CpuOps.Supports(op, out reason);
 
     /// <inheritdoc/>
     public IWeightStore CreateWeightStore() => new CpuWeights();
@@ -49,7 +49,7 @@ public sealed class CpuBackend : IBackend
         foreach (var node in graph.Nodes)
             if (!Supports(node.Op, out string? reason)) throw new UnsupportedOpException($"{reason} ({Device.Name})");
         var store = weights as CpuWeights ?? throw new ArgumentException("the weight store belongs to another backend");
-        return CpuProgram.Create(graph, store, limits, _pool, progress, cancel);
+        return CpuProgram.Create(Fuses ? Fuser.Apply(graph, op => Supports(op, out _)) : graph, store, limits, _pool, progress, cancel);
     }
 
     /// <inheritdoc/>

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Tare.Backends.Cpu.Kernels;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
+using Tare.Fusion;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -11,6 +13,8 @@ namespace Tare.Backends.Cpu;
 /// <summary>A graph as a list of kernels over planned buffers. Enqueue runs the whole step on the pool and returns when it is finished; nothing is allocated for a step.</summary>
 internal sealed unsafe class CpuProgram : IProgram, IPoolWork
 {
+    private const int RowsOfBlock = 32, BlockStride = 16;
+
     private readonly CpuKernel[] _kernels;
     private readonly KernelContext _context;
     private readonly CpuStep _step;
@@ -23,16 +27,21 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     private ExceptionDispatchInfo? _fault;
     private long _tickets;
     private bool _disposed;
-    private long[]? _ticks; // [kernels], of thread 0, barriers included; null = not measured
+    private readonly int[] _runs;   // [kernels]: see Runs
+    private readonly int[] _blocks; // [kernels · BlockStride]: first row of a run of kernels that no thread has taken yet
+    private long[]? _ticks; // [kernels], of thread 0; null = not measured
+    private long _waiting;  // ticks of thread 0 at barriers
 
     private CpuProgram(KernelContext context, CpuKernel[] kernels, WorkerPool pool, int residual)
     {
         (_context, _kernels, _pool, _residual) = (context, kernels, pool, residual);
-        var graph = context.Graph;
-        Signature = new ProgramSignature(graph, KvLayout.Of(graph), context.Limits);
+        _runs = Runs(kernels);
+        _blocks = new int[kernels.Length * BlockStride];
+        Signature = new ProgramSignature(context.Graph, KvLayout.Of(context.Graph), context.Limits);
+        var graph = Unfused.Of(context.Graph); // parts count as nodes in what follows
         _step = new CpuStep(context.Limits, residual);
         _outputs = new float*[graph.Outputs.Length];
-        for (int i = 0; i < _outputs.Length; i++) _outputs[i] = context.Pointer(graph.Outputs[i].Value);
+        for (int i = 0; i < _outputs.Length; i++) _outputs[i] = context.Pointer(context.Graph.Outputs[i].Value);
         _outputTypes = [.. graph.Outputs.Select(o => graph.TypeOf(o.Value))];
         _tokens = graph.Nodes.Any(n => n.Op is Input { Kind: InputKind.Tokens });
         _adapters = graph.Nodes.Select(n => n.Op).OfType<Linear>().Select(l => l.Adapters.Length).DefaultIfEmpty().Max();
@@ -65,7 +74,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
                 if (node.Op.Weights.Any()) progress?.Report(new LoadProgress(done * sizeof(float), total * sizeof(float), node.Op.Name));
             }
             context.AllocateScratch();
-            int residual = graph.Nodes.Select(n => n.Op).OfType<Input>().Where(i => i.Kind == InputKind.Residual).Select(i => i.Width).FirstOrDefault();
+            int residual = graph.Ops.OfType<Input>().Where(i => i.Kind == InputKind.Residual).Select(i => i.Width).FirstOrDefault();
             return new CpuProgram(context, [.. context.Prologue, .. kernels], pool, residual);
         }
         catch
@@ -76,12 +85,12 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     }
 
     /// <summary>Measures the time of each kernel from now on.</summary>
-    internal void StartProfile() => _ticks = new long[_kernels.Length];
+    internal void StartProfile() => (_ticks, _waiting) = (new long[_kernels.Length], 0);
 
-    /// <summary>Seconds by kind of kernel since <see cref="StartProfile"/>, largest first.</summary>
+    /// <summary>Seconds of one thread by kind of kernel since <see cref="StartProfile"/>, largest first; waiting for the other threads comes last.</summary>
     internal IReadOnlyList<(string Kernel, int Count, double Seconds)> Profile()
-        => [.. _kernels.Select((k, i) => (Name: k.GetType().Name.Split('`')[0].Replace("Kernel", "", StringComparison.Ordinal), Ticks: _ticks?[i] ?? 0)).GroupBy(k => k.Name)
-            .Select(g => (g.Key, g.Count(), g.Sum(k => k.Ticks) / (double)Stopwatch.Frequency)).OrderByDescending(g => g.Item3)];
+        => [.. _kernels.Select((k, i) => (k.Name, Ticks: _ticks?[i] ?? 0)).GroupBy(k => k.Name)
+            .Select(g => (g.Key, g.Count(), g.Sum(k => k.Ticks) / (double)Stopwatch.Frequency)).OrderByDescending(g => g.Item3).Append(("(waiting)", 0, _waiting / (double)Stopwatch.Frequency))];
 
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
     {
@@ -91,6 +100,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
         if (state is not null && own is null) throw new ArgumentException("the state belongs to another backend");
         CheckIndices(step);
         _step.Copy(step, own);
+        Array.Clear(_blocks);
         _pool.Run(this);
         if (_fault is { } fault)
         {
@@ -127,27 +137,128 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
         _step.Dispose();
     }
 
+    // Many rows: runs of row-local kernels go block of rows by block of rows, so that what a thread has just computed is near when the next kernel reads it, and threads meet only where rows need each other.
+    // Few rows: threads share the outputs of each kernel and meet after it; kernels with little work are done by the last thread to come while the others wait.
     void IPoolWork.Run(int thread)
     {
-        int threads = _pool.Threads;
-        for (int i = 0; i < _kernels.Length; i++)
+        int threads = _pool.Threads, i = SkipSerial(0);
+        if (i > 0)
         {
-            var kernel = _kernels[i];
-            long start = thread == 0 && _ticks is not null ? Stopwatch.GetTimestamp() : 0;
-            for (int phase = 0; phase < kernel.Phases; phase++)
+            if (thread == 0) RunSerial(0, thread);
+            Meet(thread, -1);
+        }
+        while (i < _kernels.Length)
+        {
+            if (_runs[i] > i && _step.RowsOf(_kernels[i].RowLocal!.Value) >= threads * RowsOfBlock)
             {
+                RunBlocks(i, _runs[i], thread, threads);
+                i = _runs[i];
+                Meet(thread, -1);
+                continue;
+            }
+            int phases = _kernels[i].Phases(_step, threads);
+            for (int phase = 0; phase < phases; phase++)
+            {
+                long start = Start(thread);
                 try
                 {
-                    kernel.Run(_step, phase, thread, threads);
+                    _kernels[i].Run(_step, phase, thread, threads);
                 }
                 catch (Exception e)
                 {
-                    Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(e), null);
+                    Fail(e);
                 }
-                _pool.Barrier();
+                Stop(i, start);
+                if (phase < phases - 1) Meet(thread, -1);
             }
-            if (start != 0) _ticks![i] += Stopwatch.GetTimestamp() - start;
+            int next = SkipSerial(++i);
+            Meet(thread, next > i ? i : -1);
+            i = next;
         }
+    }
+
+    void IPoolWork.RunAlone(int item, int thread)
+    {
+        if (item < 0) return;
+        long start = Start(thread);
+        RunSerial(item, thread);
+        if (start != 0) _waiting -= Stopwatch.GetTimestamp() - start; // thread 0 did not wait
+    }
+
+    // The first kernel from here on that is not done by one thread alone.
+    private int SkipSerial(int kernel)
+    {
+        while (kernel < _kernels.Length && _kernels[kernel].IsSerial(_step)) kernel++;
+        return kernel;
+    }
+
+    private void RunSerial(int kernel, int thread)
+    {
+        for (; kernel < _kernels.Length && _kernels[kernel].IsSerial(_step); kernel++)
+        {
+            long start = Start(thread);
+            try
+            {
+                _kernels[kernel].Run(_step, 0, 0, 1);
+            }
+            catch (Exception e)
+            {
+                Fail(e);
+            }
+            Stop(kernel, start);
+        }
+    }
+
+    // Blocks are handed out one by one, large ones first, so that a thread that loses its processor for a while does fewer.
+    private void RunBlocks(int first, int end, int thread, int threads)
+    {
+        int rows = _step.RowsOf(_kernels[first].RowLocal!.Value);
+        ref int next = ref _blocks[first * BlockStride];
+        while (true)
+        {
+            int row = Volatile.Read(ref next);
+            if (row >= rows) return;
+            int size = Math.Clamp((rows - row) / (2 * threads) / RowsOfBlock * RowsOfBlock, RowsOfBlock, ColumnsKernel.RowsAtATime), stop = Math.Min(row + size, rows);
+            if (Interlocked.CompareExchange(ref next, stop, row) != row) continue;
+            for (int k = first; k < end; k++)
+            {
+                long start = Start(thread);
+                try
+                {
+                    _kernels[k].RunRows(_step, row, stop, thread);
+                }
+                catch (Exception e)
+                {
+                    Fail(e);
+                }
+                Stop(k, start);
+            }
+        }
+    }
+
+    private void Meet(int thread, int serial)
+    {
+        long start = Start(thread);
+        _pool.Barrier(thread, this, serial);
+        if (start != 0) _waiting += Stopwatch.GetTimestamp() - start;
+    }
+
+    private void Fail(Exception e) => Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(e), null);
+
+    private long Start(int thread) => thread == 0 && _ticks is not null ? Stopwatch.GetTimestamp() : 0;
+
+    private void Stop(int kernel, long start)
+    {
+        if (start != 0) _ticks![kernel] += Stopwatch.GetTimestamp() - start;
+    }
+
+    // For each kernel the end of the run of kernels from there on that are local to rows of one axis, if that is more than the kernel alone; else 0.
+    private static int[] Runs(CpuKernel[] kernels)
+    {
+        var ends = new int[kernels.Length];
+        for (int i = kernels.Length - 1; i >= 0; i--)
+            if (kernels[i].RowLocal is { } rows) ends[i] = i + 1 < ends.Length && kernels[i + 1].RowLocal == rows ? ends[i + 1] : i + 1;
+        return ends;
     }
 
     // Every look-up of every table, before anything is written.

@@ -8,6 +8,11 @@ internal interface IPoolWork
 {
     /// <summary>Runs the part of a thread (0 = the caller). All threads must pass the same number of barriers and end with one.</summary>
     void Run(int thread);
+
+    /// <summary>Runs what one thread does alone while the others wait at a barrier.</summary>
+    /// <param name="item">What the threads gave to <see cref="WorkerPool.Barrier"/>.</param>
+    /// <param name="thread">The thread that does it.</param>
+    void RunAlone(int item, int thread) { }
 }
 
 /// <summary>
@@ -58,13 +63,18 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>Waits until all threads are here.</summary>
-    public void Barrier()
+    /// <summary>Waits until all threads are here. Given work, the last one to come does its part <paramref name="item"/> before the others go on.</summary>
+    public void Barrier(int thread, IPoolWork? alone = null, int item = 0)
     {
-        if (_workers.Length == 0) return;
+        if (_workers.Length == 0)
+        {
+            alone?.RunAlone(item, thread);
+            return;
+        }
         int phase = Volatile.Read(ref _shared.Phase);
         if (Interlocked.Increment(ref _shared.Arrived) == Threads)
         {
+            alone?.RunAlone(item, thread);
             _shared.Arrived = 0;
             Volatile.Write(ref _shared.Phase, phase + 1);
             return;

@@ -144,7 +144,7 @@ public sealed class SameBitsTests
         void IPoolWork.Run(int thread)
         {
             OfThread[thread] = GC.GetAllocatedBytesForCurrentThread();
-            pool.Barrier();
+            pool.Barrier(thread);
         }
     }
 

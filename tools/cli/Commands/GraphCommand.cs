@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tare.Formats;
+using Tare.Fusion;
 using Tare.Graphs;
 using Tare.Models;
 
@@ -13,11 +14,18 @@ internal static class GraphCommand
     {
         var model = SharedOptions.Model();
         var json = SharedOptions.Json();
-        var command = new Command("graph", "Print the typed graph of a model.") { model, json };
+        var fused = new Option<bool>("--fused") { Description = "As the CPU runs it: ops joined where one kernel does their work." };
+        var precision = SharedOptions.Precision();
+        var command = new Command("graph", "Print the typed graph of a model.") { model, json, fused, precision };
         command.SetAction(arguments =>
         {
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var graph = ArchitectureRegistry.Build(file);
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file));
+            if (arguments.GetValue(fused))
+            {
+                using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, 1);
+                graph = Fuser.Apply(graph, op => backend.Supports(op, out _));
+            }
             if (!arguments.GetValue(json))
             {
                 Console.Out.Write(GraphDump.ToText(graph));

@@ -33,18 +33,11 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
         context.ReserveScratch(_tile.ScratchBytes);
     }
 
-    public override int Phases => 2;
+    public override int Phases(CpuStep step, int threads) => Work(step, threads).Split ? 2 : 1;
 
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
-        int items = 0, blocks = 0;
-        for (int s = 0; s < step.SequenceCount; s++)
-        {
-            items += Items(step.Sequences[s]);
-            blocks = Math.Max(blocks, (step.Sequences[s].FirstPosition + step.Sequences[s].Rows + AttentionTile.BlockKeys - 1) / AttentionTile.BlockKeys);
-        }
-        bool split = threads > 1 && items < 4 * threads && blocks > 1;
-        if (!split && phase == 1) return;
+        var (items, blocks, split) = Work(step, threads);
         long stateSize = (long)AttentionTile.MaxQueries * _tile.StateElements;
         if (split && phase == 0) Reserve(items * blocks * stateSize);
         int number = 0;
@@ -70,6 +63,18 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
     }
 
     public void Dispose() => _states?.Dispose();
+
+    // Items, most blocks of an item, and whether the blocks of an item are shared out.
+    private (int Items, int Blocks, bool Split) Work(CpuStep step, int threads)
+    {
+        int items = 0, blocks = 0;
+        for (int s = 0; s < step.SequenceCount; s++)
+        {
+            items += Items(step.Sequences[s]);
+            blocks = Math.Max(blocks, (step.Sequences[s].FirstPosition + step.Sequences[s].Rows + AttentionTile.BlockKeys - 1) / AttentionTile.BlockKeys);
+        }
+        return (items, blocks, threads > 1 && items < 4 * threads && blocks > 1);
+    }
 
     private int Items(SequenceRows sequence) => (sequence.Rows + _rowsPerItem - 1) / _rowsPerItem * _spec.KvHeads * _headParts;
 

@@ -28,10 +28,19 @@ internal sealed unsafe class RopeTableKernel : CpuKernel, IDisposable
 
     public bool Serves(RopeSpec spec) => spec with { Heads = _spec.Heads, HeadWidth = _spec.HeadWidth, Offset = _spec.Offset } == _spec;
 
+    public override RowAxis? RowLocal => RowAxis.Rows;
+
+    public override bool IsSerial(CpuStep step) => step.Rows == 1;
+
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
-        int width = _spec.RotatedWidth, pairs = width / 2;
         var (first, end) = Part(step.Rows, thread, threads);
+        RunRows(step, first, end, thread);
+    }
+
+    public override void RunRows(CpuStep step, int first, int end, int thread)
+    {
+        int width = _spec.RotatedWidth, pairs = width / 2;
         int filled = -1; // the length that this thread's table is for
         for (int r = first; r < end; r++)
         {

@@ -91,7 +91,7 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
             float** x = (float**)_pointers.Pointer, y = x + _rows;
             for (int i = 0; i < Passes; i++)
                 if (arithmetic == "f32") TiledProduct.Run(_packed, 0, 0, _packed.Tiles, x, y, _rows, null, (float*)_scratch.Pointer);
-                else IntegerProduct.Run(_packed, 0, _packed.Tiles, Integers(arithmetic == "int16"), _rows, _y.Pointer, null, (float*)_scratch.Pointer);
+                else IntegerProduct.Run(_packed, 0, _packed.Tiles, Integers(arithmetic == "int16"), _rows, _y.Pointer, _packed.Rows, null, (float*)_scratch.Pointer);
             return Passes;
         }
 

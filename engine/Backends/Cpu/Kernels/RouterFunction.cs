@@ -5,37 +5,29 @@ using Tare.Graphs.Ops;
 namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>Chooses the experts of each row: ids [rows, used], best first, ties to the lower id, and their weights [rows, used].</summary>
-internal sealed unsafe class RouterKernel : CpuKernel
+internal sealed unsafe class RouterFunction : RowFunction
 {
-    private readonly KernelContext _context;
     private readonly RouterSpec _spec;
-    private readonly float* _logits, _correction, _weights; // [rows, experts], [experts] or null, [rows, used]
-    private readonly int* _ids;                             // [rows, used]
-    private readonly RowAxis _rows;
+    private readonly float* _correction; // [experts] or null
 
-    public RouterKernel(KernelContext context, Router op, Node node, Value value)
+    public RouterFunction(KernelContext context, Router op)
     {
-        _context = context;
         _spec = op.Spec;
-        _rows = context.TypeOf(value).Rows;
-        _logits = context.Input(node, 0);
-        _ids = (int*)context.Pointer(value);
-        _weights = context.Pointer(value with { Output = 1 });
         _correction = op.Correction is null ? null : context.Weights.Values(op.Correction).Pointer;
-        context.ReserveScratch((2L * (_spec.Experts + Lanes.Count) + _spec.Groups) * sizeof(float));
     }
 
-    public override void Run(CpuStep step, int phase, int thread, int threads)
+    public override long ScratchBytes => (2L * (_spec.Experts + Lanes.Count) + _spec.Groups) * sizeof(float);
+
+    public override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch)
     {
-        var (first, end) = Part(step.RowsOf(_rows), thread, threads);
-        float* scores = (float*)_context.Scratch(thread), choice = scores + _spec.Experts + Lanes.Count, groups = choice + _spec.Experts + Lanes.Count;
-        for (int r = first; r < end; r++)
+        float* scores = (float*)scratch, choice = scores + _spec.Experts + Lanes.Count, groups = choice + _spec.Experts + Lanes.Count;
+        for (int r = 0; r < count; r++)
         {
-            Score(_logits + (long)r * _spec.Experts, scores);
+            Score(x[0][r], scores);
             for (int e = 0; e < _spec.Experts; e++) choice[e] = scores[e] + (_correction is null ? 0 : _correction[e]);
             if (_spec.UsedGroups < _spec.Groups) KeepBestGroups(choice, groups);
-            int* ids = _ids + (long)r * _spec.UsedExperts;
-            float* weights = _weights + (long)r * _spec.UsedExperts;
+            int* ids = (int*)y[0][r];
+            float* weights = y[1][r];
             float sum = 0;
             for (int j = 0; j < _spec.UsedExperts; j++)
             {

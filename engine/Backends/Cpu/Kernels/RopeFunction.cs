@@ -5,24 +5,22 @@ using Tare.Graphs;
 namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>Rotates the pairs of each head of [rows, heads · head width]; elements outside of the rotated range are copied.</summary>
-internal sealed unsafe class RopeKernel(KernelContext context, RopeSpec spec, Node node, Value value) : CpuKernel
+internal sealed unsafe class RopeFunction(KernelContext context, RopeSpec spec) : RowFunction
 {
     private readonly RopeTableKernel _table = context.RopeTable(spec);
-    private readonly float* _x = context.Input(node, 0), _y = context.Pointer(value);
 
-    public override void Run(CpuStep step, int phase, int thread, int threads)
+    public override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch)
     {
-        int rotated = spec.RotatedWidth, width = spec.HeadWidth * spec.Heads;
-        var (first, end) = Part(step.Rows, thread, threads);
-        for (int r = first; r < end; r++)
+        int rotated = spec.RotatedWidth;
+        for (int r = 0; r < count; r++)
         {
-            float* cosines = _table.Cosines + (long)r * rotated, sines = _table.Sines + (long)r * rotated;
+            float* cosines = _table.Cosines + (long)(row + r) * rotated, sines = _table.Sines + (long)(row + r) * rotated;
             for (int h = 0; h < spec.Heads; h++)
             {
-                float* x = _x + (long)r * width + h * spec.HeadWidth, y = _y + (long)r * width + h * spec.HeadWidth;
-                if (rotated < spec.HeadWidth) new ReadOnlySpan<float>(x, spec.HeadWidth).CopyTo(new Span<float>(y, spec.HeadWidth));
-                if (spec.Pairing == RopePairing.Halves) Halves(x + spec.Offset, y + spec.Offset, cosines, sines, rotated / 2);
-                else Neighbors(x + spec.Offset, y + spec.Offset, cosines, sines, rotated);
+                float* head = x[0][r] + h * spec.HeadWidth, target = y[0][r] + h * spec.HeadWidth;
+                if (rotated < spec.HeadWidth) new ReadOnlySpan<float>(head, spec.HeadWidth).CopyTo(new Span<float>(target, spec.HeadWidth));
+                if (spec.Pairing == RopePairing.Halves) Halves(head + spec.Offset, target + spec.Offset, cosines, sines, rotated / 2);
+                else Neighbors(head + spec.Offset, target + spec.Offset, cosines, sines, rotated);
             }
         }
     }

@@ -1,0 +1,72 @@
+using System.Runtime.Intrinsics;
+using Tare.Backends.Cpu.Numerics;
+using Tare.Graphs;
+using Tare.Graphs.Weights;
+
+namespace Tare.Backends.Cpu.Kernels.Norms;
+
+/// <summary>
+/// y = (x − mean) · scale · (offset + gain) + bias over each group of each row of [rows, width]. A kind of norm says what mean and scale of a group are; it is one file of this folder and one line of
+/// <see cref="Create"/>. The group stays in L1 from the sums to the last pass.
+/// </summary>
+internal abstract unsafe class NormFunction : RowFunction
+{
+    private readonly float* _gain, _bias; // [width] or [group], or null
+    private readonly int _width;
+    private readonly bool _wideGain, _wideBias;
+    private readonly float _offset;
+
+    protected NormFunction(KernelContext context, NormSpec spec, Weight? gain, Weight? bias, int width)
+    {
+        Spec = spec;
+        _width = width;
+        _offset = spec.GainOffset;
+        Group = width / spec.Groups;
+        _gain = gain is null ? null : context.Weights.Values(gain).Pointer;
+        _bias = bias is null ? null : context.Weights.Values(bias).Pointer;
+        _wideGain = gain?.Width == width;
+        _wideBias = bias?.Width == width;
+    }
+
+    /// <summary>What the norm does.</summary>
+    protected NormSpec Spec { get; }
+
+    /// <summary>Elements that are normalized together.</summary>
+    protected int Group { get; }
+
+    /// <summary>Binds a norm of rows of <paramref name="width"/> elements to its weights.</summary>
+    public static NormFunction Create(KernelContext context, NormSpec spec, Weight? gain, Weight? bias, int width) => spec.Kind switch
+    {
+        NormKind.LayerNorm => new LayerNormFunction(context, spec, gain, bias, width),
+        NormKind.RmsNorm => new RmsNormFunction(context, spec, gain, bias, width),
+        NormKind.Static => new StaticNormFunction(context, spec, gain, bias, width),
+        _ => throw new ArgumentOutOfRangeException(nameof(spec), spec.Kind, "is not a norm"),
+    };
+
+    public sealed override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch)
+    {
+        for (int r = 0; r < count; r++)
+            for (int start = 0; start < _width; start += Group)
+            {
+                float* group = x[0][r] + start;
+                var (mean, scale) = Statistics(group);
+                Apply(group, y[0][r] + start, mean, scale, _gain + (_wideGain ? start : 0), _bias + (_wideBias ? start : 0));
+            }
+    }
+
+    /// <summary>Mean and scale of a group: <paramref name="x"/> [<see cref="Group"/>].</summary>
+    protected abstract (float Mean, float Scale) Statistics(float* x);
+
+    private void Apply(float* x, float* y, float mean, float scale, float* gain, float* bias)
+    {
+        Vector512<float> m = Vector512.Create(mean), s = Vector512.Create(scale), offset = Vector512.Create(_offset);
+        for (int i = 0; i < Group; i += Lanes.Count)
+        {
+            int count = Group - i;
+            var v = (Lanes.Load(x + i, count) - m) * s;
+            if (_gain is not null) v *= offset + Lanes.Load(gain + i, count);
+            if (_bias is not null) v += Lanes.Load(bias + i, count);
+            Lanes.Store(v, y + i, count);
+        }
+    }
+}
