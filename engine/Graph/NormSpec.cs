@@ -11,6 +11,14 @@ public enum NormKind
 
     /// <summary>y = (x − mean, if centered) / √ε · gain + bias: what a norm becomes when ε outweighs any variance (LN-free checkpoints).</summary>
     Static,
+
+    /// <summary>
+    /// y = c / √((Σc² + (Σc)²) / d + ε): RMSNorm of a zero-mean row of d elements that is stored without one of them, −Σc (Jiang et al. 2023, arXiv 2305.14858). No gain, no bias.
+    /// </summary>
+    CompressedRmsNorm,
+
+    /// <summary>y = z / √(Σz² / d + ε): RMSNorm of a zero-mean row of d elements stored as the d − 1 coordinates in a basis of the zero-mean rows (a Householder reflection). No gain, no bias.</summary>
+    IsometricCompressedRmsNorm,
 }
 
 /// <summary>What a norm does to each group of a row.</summary>
@@ -21,6 +29,18 @@ public enum NormKind
 /// <param name="Center">Static norms only: subtract the mean first.</param>
 public sealed record NormSpec(NormKind Kind, double Epsilon, int GainOffset = 0, int Groups = 1, bool Center = false)
 {
+    /// <summary>d of a compressed norm, whose row is stored in fewer coordinates; 0 for the other kinds.</summary>
+    public int FullWidth { get; init; }
+
+    /// <summary>Factor on the normalized row, before the bias (LayerNorm Scaling, arXiv 2502.05795, has 1/√layer).</summary>
+    public double OutputScale { get; init; } = 1;
+
+    /// <summary>Whether the mean is taken away first.</summary>
+    public bool SubtractsMean => Kind == NormKind.LayerNorm || Center;
+
+    /// <summary>Whether the kind stores rows in fewer coordinates than they have.</summary>
+    public bool IsCompressed => Kind is NormKind.CompressedRmsNorm or NormKind.IsometricCompressedRmsNorm;
+
     /// <summary>From this ε on a norm is static: its denominator is √ε for every row.</summary>
     public const double StaticEpsilon = 1e6;
 

@@ -14,15 +14,15 @@ internal static class Norms
         for (int start = 0; start < y[0].Length; start += group)
         {
             var values = x[0].AsSpan(start, group);
-            bool centered = op.Spec.Kind == NormKind.LayerNorm || op.Spec.Center;
-            double mean = centered ? Mean(values) : 0, squares = 0;
+            double mean = op.Spec.SubtractsMean ? Mean(values) : 0, squares = 0;
             foreach (double v in values) squares += (v - mean) * (v - mean);
-            double denominator = Math.Sqrt((op.Spec.Kind == NormKind.Static ? 0 : squares / group) + op.Spec.Epsilon);
+            if (op.Spec.Kind == NormKind.CompressedRmsNorm) squares += Math.Pow(Mean(values) * group, 2);
+            double denominator = Math.Sqrt((op.Spec.Kind == NormKind.Static ? 0 : squares / (op.Spec.IsCompressed ? op.Spec.FullWidth : group)) + op.Spec.Epsilon);
             for (int i = 0; i < group; i++)
             {
                 double g = gain is null ? 1 : op.Spec.GainOffset + gain[(start % width + i) % gain.Length];
                 double b = bias is null ? 0 : bias[(start % width + i) % bias.Length];
-                y[0][start + i] = (values[i] - mean) / denominator * g + b;
+                y[0][start + i] = (values[i] - mean) / denominator * op.Spec.OutputScale * g + b;
             }
         }
 

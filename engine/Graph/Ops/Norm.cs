@@ -13,7 +13,8 @@ public sealed record Norm(NormSpec Spec, Weight? Gain, Weight? Bias) : Op
     public override IEnumerable<Weight> Weights => new[] { Gain, Bias }.OfType<Weight>();
 
     /// <inheritdoc/>
-    public override string Attributes => $"{Spec.Kind} ε={Spec.Epsilon:G}" + (Spec.GainOffset == 0 ? "" : " 1+w") + (Spec.Groups == 1 ? "" : $" groups {Spec.Groups}") + (Spec.Center ? " centered" : "");
+    public override string Attributes => $"{Spec.Kind} ε={Spec.Epsilon:G}" + (Spec.GainOffset == 0 ? "" : " 1+w") + (Spec.Groups == 1 ? "" : $" groups {Spec.Groups}") + (Spec.Center ? " centered" : "")
+        + (Spec.FullWidth == 0 ? "" : $" of {Spec.FullWidth}") + (Spec.OutputScale.Equals(1.0) ? "" : $" × {Spec.OutputScale:G6}");
 
     /// <inheritdoc/>
     public override ImmutableArray<ValueInfo> Infer(ReadOnlySpan<ValueInfo> inputs)
@@ -25,6 +26,10 @@ public sealed record Norm(NormSpec Spec, Weight? Gain, Weight? Bias) : Op
         Expect(Spec.Kind == NormKind.Static || Spec.Epsilon < NormSpec.StaticEpsilon, $"ε = {Spec.Epsilon} means a static norm, not {Spec.Kind}");
         Expect(Spec.Kind != NormKind.Static || Spec.Epsilon > 0, "a static norm needs ε > 0");
         Expect(Spec.Kind == NormKind.Static || !Spec.Center, $"only a static norm has an optional mean, not {Spec.Kind}");
+        Expect(double.IsFinite(Spec.OutputScale), $"scale {Spec.OutputScale} is not finite");
+        Expect(Spec.IsCompressed == Spec.FullWidth > 0, $"{Spec.Kind} with a full width of {Spec.FullWidth}");
+        Expect(!Spec.IsCompressed || (Spec.FullWidth > 1 && x.Width >= Spec.FullWidth - 1 && Spec.Groups == 1 && Gain is null && Bias is null && Spec.OutputScale.Equals(1.0)),
+            $"{Spec.Kind} of {Spec.FullWidth} stored as {x.Width}, groups {Spec.Groups}: it takes the whole row and has neither gain nor bias");
         foreach (var weight in new[] { Gain, Bias })
             if (weight is not null && weight.Width != x.Width / Spec.Groups) ExpectVector(weight, x.Width, "gain and bias");
             else ExpectVector(weight, x.Width / Spec.Groups, "gain and bias");

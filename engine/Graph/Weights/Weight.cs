@@ -43,6 +43,15 @@ public abstract record Weight
         return all;
     }
 
+    /// <summary>The same in F64.</summary>
+    public double[] ToWideVector()
+    {
+        Prepare();
+        var all = new double[checked(Rows * Width)];
+        Read(0, checked((int)Rows), all);
+        return all;
+    }
+
     private protected void CheckRange(long firstRow, int count, int destinationLength)
     {
         if (firstRow < 0 || count < 0 || firstRow > Rows - count) throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}…{firstRow + count} of {Rows} in {this}");

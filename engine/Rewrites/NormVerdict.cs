@@ -1,0 +1,35 @@
+using Tare.Graphs;
+
+namespace Tare.Rewrites;
+
+/// <summary>Whether a model's norms may be rewritten, as the analysis of its graph says.</summary>
+/// <param name="LayerNormToRmsNorm">LayerNorm → RMSNorm is exact.</param>
+/// <param name="RmsNormToCompressed">… and then → CRMSNorm.</param>
+/// <param name="Node">The node that refuses; empty where nothing does or no single node is at fault.</param>
+/// <param name="Reason">Why not; empty where both may go.</param>
+public sealed record NormVerdict(bool LayerNormToRmsNorm, bool RmsNormToCompressed, string Node, string Reason)
+{
+    /// <summary>Tries the passes on the graph. Reads weights only where their form does not tell whether they are centered.</summary>
+    public static NormVerdict Of(Graph graph)
+    {
+        bool centered = false;
+        try
+        {
+            graph = new LayerNormToRmsNorm().Apply(graph, new RewriteReport());
+            centered = true;
+        }
+        catch (RewriteRefusedException refusal)
+        {
+            if (refusal.Node.Length > 0) return new NormVerdict(false, false, refusal.Node, refusal.Reason);
+        }
+        try
+        {
+            NormRewrites.Apply(graph, NormTarget.Crms, new RewriteReport(), new NormRewriteOptions { Drop = -1 });
+            return new NormVerdict(centered, true, "", centered ? "" : "the stream is centered already");
+        }
+        catch (RewriteRefusedException refusal)
+        {
+            return new NormVerdict(centered, false, refusal.Node, refusal.Reason);
+        }
+    }
+}
