@@ -107,6 +107,21 @@ internal sealed class Config
         return value.ValueKind == JsonValueKind.Object ? new Config(_path, null, value) : throw Error(huggingFace, $"{Show(value)} is not an object");
     }
 
+    /// <summary>A JSON document: an object of config.json, or text of GGUF's metadata.</summary>
+    public JsonElement Document(string huggingFace, string gguf)
+    {
+        if (!IsGguf) return Json(huggingFace) ?? throw Error(huggingFace, "is missing");
+        try
+        {
+            using var document = JsonDocument.Parse(FindString(null, gguf) ?? throw Error(_prefix + gguf, "is missing"));
+            return document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            throw Error(_prefix + gguf, $"is not JSON ({e.Message})");
+        }
+    }
+
     /// <summary>Whether each layer is windowed, from <c>layer_types</c> (Transformers 5), or null where that is absent; one entry a layer, full or sliding.</summary>
     public bool[]? WindowedLayers(int layers)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 
 namespace Tare.Rewrites;
 
@@ -32,6 +33,15 @@ internal sealed class GraphRebuild
     /// <summary>The graph with other ops in place of some; edges stay.</summary>
     public static Graph WithOps(Graph graph, IReadOnlyDictionary<int, Op> ops)
         => Run(graph, (rebuild, i, inputs) => ops.TryGetValue(i, out var op) ? rebuild.Append(op, graph.Nodes[i].Block, inputs) : null);
+
+    /// <summary>An input of the step: the node that is there already, else a new one.</summary>
+    public Value Input(InputKind kind)
+    {
+        var input = new Input(kind);
+        for (int i = 0; i < _nodes.Count; i++)
+            if (_nodes[i].Op.Equals(input)) return new Value(i);
+        return Append(input, -1, [])[0];
+    }
 
     /// <summary>The inputs of the node that makes a value of the new graph.</summary>
     public ImmutableArray<Value> InputsOf(Value value) => _nodes[value.Node].Inputs;

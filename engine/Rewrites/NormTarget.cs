@@ -73,24 +73,20 @@ public static class NormRewrites
     /// </summary>
     public static Graph Apply(Graph graph, NormTarget target, RewriteReport report, NormRewriteOptions? options = null)
     {
+        if (target is NormTarget.Static or NormTarget.None) Refuse(graph, target, n => n.Spec.Kind != NormKind.Static, (_, norm) => $"{norm.Spec.Kind} scales each row by its own size; replace it by an average first (tare norm freeze)");
         foreach (var pass in Passes(target, options))
         {
             bool done = pass is LayerNormToRmsNorm && target != NormTarget.Rms && !graph.Nodes.Any(n => n.Op is Norm { Spec: { SubtractsMean: true, Groups: 1 } }) && graph.Nodes.Any(n => n.Op is Norm);
             if (!done) graph = pass.Apply(graph, report);
         }
-        if (target is NormTarget.Static or NormTarget.None) RefuseRest(graph, target, report);
+        if (target == NormTarget.None) Refuse(graph, target, _ => true, (label, _) => report.Left.LastOrDefault(l => l.Node == label)?.What ?? "a static norm can't be folded");
         return graph;
     }
 
-    private static void RefuseRest(Graph graph, NormTarget target, RewriteReport report)
+    private static void Refuse(Graph graph, NormTarget target, Func<Norm, bool> which, Func<string, Norm, string> reason)
     {
-        var uses = new ValueUses(graph);
         for (int i = 0; i < graph.Nodes.Length; i++)
-        {
-            if (graph.Nodes[i].Op is not Norm norm || (target == NormTarget.Static && norm.Spec.Kind == NormKind.Static)) continue;
-            string? left = report.Left.LastOrDefault(l => l.Node == RewriteReport.Label(graph, i))?.What;
-            string reason = norm.Spec.Kind == NormKind.Static ? left ?? "a static norm can't be folded" : $"{norm.Spec.Kind} scales each row by its own size; replace it by an average first (tare norm freeze)";
-            throw new RewriteRefusedException(target == NormTarget.Static ? "static" : "none", RewriteReport.Label(graph, i), reason);
-        }
+            if (graph.Nodes[i].Op is Norm norm && which(norm))
+                throw new RewriteRefusedException(Targets.First(t => t.Value == target).Key, RewriteReport.Label(graph, i), reason(RewriteReport.Label(graph, i), norm));
     }
 }

@@ -12,24 +12,24 @@ public sealed record NormVerdict(bool LayerNormToRmsNorm, bool RmsNormToCompress
     /// <summary>Tries the passes on the graph. Reads weights only where their form does not tell whether they are centered.</summary>
     public static NormVerdict Of(Graph graph)
     {
-        bool centered = false;
+        RewriteRefusedException? first = null;
         try
         {
             graph = new LayerNormToRmsNorm().Apply(graph, new RewriteReport());
-            centered = true;
         }
         catch (RewriteRefusedException refusal)
         {
-            if (refusal.Node.Length > 0) return new NormVerdict(false, false, refusal.Node, refusal.Reason);
+            first = refusal;
         }
         try
         {
             NormRewrites.Apply(graph, NormTarget.Crms, new RewriteReport(), new NormRewriteOptions { Drop = -1 });
-            return new NormVerdict(centered, true, "", centered ? "" : "the stream is centered already");
+            return new NormVerdict(first is null, true, "", first is null ? "" : "the stream is centered already");
         }
         catch (RewriteRefusedException refusal)
         {
-            return new NormVerdict(centered, false, refusal.Node, refusal.Reason);
+            var reason = first is { Node.Length: > 0 } ? first : refusal;
+            return new NormVerdict(first is null, false, reason.Node, reason.Reason);
         }
     }
 }

@@ -11,6 +11,9 @@ public sealed record AddProductWeight(Weight? Bias, Weight Matrix, Weight Vector
     private readonly Prepared<double[]> _sum = new(); // [out]
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => new[] { Bias, Matrix, Vector }.OfType<Weight>();
+
+    /// <inheritdoc/>
     public override long Rows => 1;
 
     /// <inheritdoc/>

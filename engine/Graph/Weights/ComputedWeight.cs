@@ -6,6 +6,9 @@ namespace Tare.Graphs.Weights;
 public abstract record ComputedWeight(Weight Source) : Weight
 {
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Source.Rows;
 
     /// <inheritdoc/>

@@ -9,6 +9,9 @@ namespace Tare.Graphs.Weights;
 public sealed record DropInputWeight(Weight Source, int Index, int Padding = 0) : Weight
 {
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Source.Rows;
 
     /// <inheritdoc/>

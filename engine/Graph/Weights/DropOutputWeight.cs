@@ -10,6 +10,9 @@ namespace Tare.Graphs.Weights;
 public sealed record DropOutputWeight(Weight Source, int Index, int Blocks = 1, int Padding = 0) : Weight
 {
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Blocks * (Source.Rows / Blocks - 1 + Padding);
 
     /// <inheritdoc/>

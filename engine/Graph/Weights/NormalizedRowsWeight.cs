@@ -10,6 +10,9 @@ public sealed record NormalizedRowsWeight(Weight Source, NormSpec Spec, Weight? 
     private readonly Prepared<(double[] Gain, double[] Bias)[]> _affine = new();
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => new[] { Source, Gain, Bias }.OfType<Weight>();
+
+    /// <inheritdoc/>
     public override void Prepare(CancellationToken cancel = default)
     {
         if (Spec.Kind is not (NormKind.LayerNorm or NormKind.RmsNorm) || Spec.Groups != 1) throw new GraphException($"{Spec} can't become a table");

@@ -8,6 +8,9 @@ public sealed record ScaleInputWeight(Weight Source, Weight Factors) : ComputedW
     private readonly Prepared<double[]> _factors = new(); // [width]
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source, Factors];
+
+    /// <inheritdoc/>
     public override void Prepare(CancellationToken cancel = default)
     {
         if (Factors.Rows != 1 || Factors.Width != Width) throw new GraphException($"ScaleInput: factors {Factors} [{Factors.Rows},{Factors.Width}] don't fit {Source} [{Rows},{Width}]");

@@ -22,13 +22,14 @@ internal static class BenchCommand
         var format = new Option<string>("-o", "--output") { Description = "md, csv, json or jsonl.", DefaultValueFactory = _ => "md" };
         format.AcceptOnlyFromAmong("md", "csv", "json", "jsonl");
         var profile = new Option<bool>("--profile") { Description = "Print the time by kind of kernel to stderr." };
-        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, profile };
+        var norm = SharedOptions.Norm();
+        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, norm, profile };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int count = arguments.GetValue(repetitions);
             if (count < 1) throw new UsageException($"-r {count}: give at least 1");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file), arguments.GetValue(norm));
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => arguments.GetValue(prompts)!.Where(p => p > 0).Select(p => new ThroughputTest(p, 0, d)).Concat(arguments.GetValue(generates)!.Where(n => n > 0).Select(n => new ThroughputTest(0, n, d))))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p or -n");
             var results = new List<Dictionary<string, object>>();

@@ -18,7 +18,8 @@ internal static class PerplexityCommand
         var context = new Option<int>("-c", "--context") { Description = "Tokens of a window.", DefaultValueFactory = _ => 512 };
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();
-        var command = new Command("perplexity", "Measure how well a model predicts a text, over windows that start from an empty cache.") { file, model, context, json, precision, threads, noMap };
+        var norm = SharedOptions.Norm();
+        var command = new Command("perplexity", "Measure how well a model predicts a text, over windows that start from an empty cache.") { file, model, context, json, precision, norm, threads, noMap };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             using var opened = ModelFile.Open(arguments.GetValue(model)!, new OpenOptions { Map = !arguments.GetValue(noMap) });
@@ -30,7 +31,7 @@ internal static class PerplexityCommand
             int? beginning = tokenizer.AddsBeginningOfSequence ? tokenizer.BeginningOfSequence : null;
             int[] ids = tokenizer.Encode(text, addSpecial: false);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var report = Perplexity.Compute(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph), ids, beginning, window, new WindowReport(), cancel);
+            var report = Perplexity.Compute(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph, arguments.GetValue(norm)), ids, beginning, window, new WindowReport(), cancel);
             Progress.End();
             if (arguments.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(new

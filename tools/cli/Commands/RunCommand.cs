@@ -24,7 +24,8 @@ internal static class RunCommand
         Option<string> precision = SharedOptions.Precision();
         Option<int> threads = SharedOptions.Threads();
         var sampling = new SamplingFlags();
-        var command = new Command("run", "Go on with a prompt.") { argument, model, prompt, count, context, stop, ignore, quiet, json, precision, threads, noMap };
+        var norm = SharedOptions.Norm();
+        var command = new Command("run", "Go on with a prompt.") { argument, model, prompt, count, context, stop, ignore, quiet, json, precision, norm, threads, noMap };
         sampling.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(async () =>
         {
@@ -40,7 +41,7 @@ internal static class RunCommand
                 Context = arguments.GetValue(context),
                 Sequences = 1,
                 Map = !arguments.GetValue(noMap),
-                Rewrite = graph => SharedOptions.Graph(backend, graph),
+                Rewrite = graph => SharedOptions.Graph(backend, graph, arguments.GetValue(norm)),
                 Backend = () => SharedOptions.Backend(backend, threadCount),
             }, new LoadReport(), cancel);
             Progress.End();

@@ -35,11 +35,21 @@ internal static class SharedOptions
         return option;
     }
 
+    public static Option<string?> Norm()
+    {
+        var option = new Option<string?>("--norm") { Description = $"Rewrite the norms at load time, with the same logits: {string.Join(", ", NormRewrites.Targets.Keys)}." };
+        option.AcceptOnlyFromAmong([.. NormRewrites.Targets.Keys]);
+        return option;
+    }
+
     /// <summary>The backend that a precision asks for.</summary>
     public static IBackend Backend(string precision, int threads) => precision == Float64 ? new ReferenceBackend(threads) : new CpuBackend(threads);
 
     /// <summary>The graph that a precision asks for.</summary>
     public static Graph Graph(string precision, Graph graph) => precision == Fast ? IntegerActivations.Apply(graph) : graph;
+
+    /// <summary>The graph that a precision and a choice of norms ask for.</summary>
+    public static Graph Graph(string precision, Graph graph, string? norm) => Graph(precision, norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport()));
 
     private const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }
