@@ -19,6 +19,20 @@ public enum NormKind
 
     /// <summary>y = z / √(Σz² / d + ε): RMSNorm of a zero-mean row of d elements stored as the d − 1 coordinates in a basis of the zero-mean rows (a Householder reflection). No gain, no bias.</summary>
     IsometricCompressedRmsNorm,
+
+    /// <summary>y = x / max(‖x‖, ε) · gain + bias: ScaleNorm (Nguyen and Salazar 2019, arXiv 1910.05895) with one gain, the L2 form of a QK norm without.</summary>
+    UnitLength,
+
+    /// <summary>y = gain · tanh(α x) + bias with one α (DyT: Zhu et al. 2025, arXiv 2503.10622).</summary>
+    DynamicTanh,
+
+    /// <summary>
+    /// y = gain · tanh((λ/κ) x / √(mean x² + ε)) + bias with one λ (BHyT, arXiv 2601.09719). With a second input the mean square is that one's, plus a constant: the form that spares a block its second reduction.
+    /// </summary>
+    BoundedTanh,
+
+    /// <summary>y = (gain + α tanh(x·β)) · x / √(mean x² + ε) (SeeDNorm, arXiv 2510.22777).</summary>
+    DynamicGain,
 }
 
 /// <summary>What a norm does to each group of a row.</summary>
@@ -34,6 +48,9 @@ public sealed record NormSpec(NormKind Kind, double Epsilon, int GainOffset = 0,
 
     /// <summary>Factor on the normalized row, before the bias (LayerNorm Scaling, arXiv 2502.05795, has 1/√layer).</summary>
     public double OutputScale { get; init; } = 1;
+
+    /// <summary>κ of <see cref="NormKind.BoundedTanh"/>; 0 for the other kinds.</summary>
+    public double Bound { get; init; }
 
     /// <summary>Whether the mean is taken away first.</summary>
     public bool SubtractsMean => Kind == NormKind.LayerNorm || Center;

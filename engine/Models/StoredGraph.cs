@@ -7,5 +7,5 @@ namespace Tare.Models;
 [Architecture("tare-graph", HuggingFace = "TareGraph")]
 internal sealed class StoredGraph : IArchitecture
 {
-    public Graph Build(Config config, WeightSource weights) => GraphJson.Read(config.Document("tare_graph", "graph"), name => weights.Get(name, name));
+    public Graph Build(Config config, WeightSource weights) => GraphJson.Read(config.FindDocument("tare_graph", "graph") ?? throw config.Error("tare_graph", "is missing"), name => weights.Get(name, name));
 }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 using Tare.Graphs.Weights;
@@ -22,7 +21,7 @@ internal sealed class CompressionRule : LinkRule
 
     public override string? RefuseSource(Graph graph, ValueUses uses, Value source)
     {
-        if (graph.OpOf(source) is Center && graph.OpOf(graph.Nodes[source.Node].Inputs[0]) is not Embed) return "is a Center of something else than a look-up";
+        if (graph.OpOf(source) is Center && !StreamWriters.IsCenteredLookup(graph, source.Node)) return "is a Center of something else than a look-up";
         return ZeroMean.Refuse(graph, uses, source);
     }
 }
@@ -51,8 +50,7 @@ internal sealed record CompressedBasis(NormKind Kind, Func<Weight, int, Weight> 
         int width = graph.TypeOf(graph.HiddenStates[0]).Width;
         foreach (var source in linked.Sources)
         {
-            if (graph.OpOf(source) is Center) ops[source.Node] = ((Embed)graph.OpOf(graph.Nodes[source.Node].Inputs[0])) with { Table = map.Row(((Embed)graph.OpOf(graph.Nodes[source.Node].Inputs[0])).Table) };
-            else StreamWriters.Change(graph, uses, source, map, 1, ops);
+            StreamWriters.Change(graph, uses, source, map, 1, ops);
             report.Change(pass, graph, source.Node, "writes one coordinate less");
         }
         foreach (var value in linked.Values)
@@ -67,8 +65,6 @@ internal sealed record CompressedBasis(NormKind Kind, Func<Weight, int, Weight> 
             ops[use.Node] = NormReaders.Change(op is Linear { Adapters.IsEmpty: false } linear ? linear with { Adapters = [.. linear.Adapters.Select(a => a is null ? null : a with { A = Reader(a.A) })] } : op, Reader, null);
             report.Change(pass, graph, use.Node, "reads one coordinate less");
         }
-        return GraphRebuild.Run(graph, (rebuild, i, inputs) => ops.TryGetValue(i, out var op)
-            ? rebuild.Append(op, graph.Nodes[i].Block, graph.Nodes[i].Op is Center ? rebuild.InputsOf(inputs[0]) : inputs)
-            : (ImmutableArray<Value>?)null);
+        return GraphRebuild.WithOps(graph, ops);
     }
 }

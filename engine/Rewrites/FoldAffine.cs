@@ -20,7 +20,7 @@ public sealed class FoldAffine : IRewrite
         var ops = new Dictionary<int, Op>();
         for (int i = 0; i < graph.Nodes.Length; i++)
         {
-            if (graph.Nodes[i].Op is not Norm { Spec.Kind: NormKind.LayerNorm or NormKind.RmsNorm or NormKind.Static } norm || (norm.Gain is null && norm.Bias is null && norm.Spec.OutputScale.Equals(1.0))) continue;
+            if (graph.Nodes[i].Op is not Norm { Spec.Kind: NormKind.LayerNorm or NormKind.RmsNorm or NormKind.Static or NormKind.UnitLength or NormKind.DynamicTanh or NormKind.BoundedTanh } norm || (norm.Gain is null && norm.Bias is null && norm.Spec.OutputScale.Equals(1.0))) continue;
             if (NormReaders.Obstacle(graph, uses, i) is { } obstacle)
             {
                 report.Leave(Name, graph, i, $"{RewriteReport.Label(graph, obstacle.Node)}: {obstacle.Reason}");

@@ -30,9 +30,13 @@ internal sealed class GraphRebuild
         return Verifier.Verify(DeadNodes.RemoveUnlisted(new Graph(rebuild._nodes.ToImmutable(), [.. graph.Outputs.Select(o => o with { Value = moved[o.Value] })], [.. graph.HiddenStates.Select(v => moved[v])], graph.Blocks)));
     }
 
-    /// <summary>The graph with other ops in place of some; edges stay.</summary>
-    public static Graph WithOps(Graph graph, IReadOnlyDictionary<int, Op> ops)
-        => Run(graph, (rebuild, i, inputs) => ops.TryGetValue(i, out var op) ? rebuild.Append(op, graph.Nodes[i].Block, inputs) : null);
+    /// <summary>The graph with other ops in place of some; edges stay. A norm or a Center behind a look-up that becomes a look-up itself reads what that one reads.</summary>
+    public static Graph WithOps(Graph graph, IReadOnlyDictionary<int, Op> ops, IReadOnlySet<int>? gone = null) => Run(graph, (rebuild, i, inputs) =>
+    {
+        if (gone is not null && gone.Contains(i)) return [inputs[0]];
+        if (!ops.TryGetValue(i, out var op)) return null;
+        return rebuild.Append(op, graph.Nodes[i].Block, op is Embed && graph.Nodes[i].Op is not Embed ? rebuild.InputsOf(inputs[0]) : inputs);
+    });
 
     /// <summary>An input of the step: the node that is there already, else a new one.</summary>
     public Value Input(InputKind kind)

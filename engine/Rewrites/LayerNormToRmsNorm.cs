@@ -20,6 +20,7 @@ public sealed class LayerNormToRmsNorm(bool untie = false) : IRewrite
             throw StreamObstacle(graph) is { } obstacle
                 ? new RewriteRefusedException(Name, RewriteReport.Label(graph, obstacle.Node), $"no norm subtracts a mean, and the stream can't be centered: {obstacle.Reason}")
                 : new RewriteRefusedException(Name, "", "no norm subtracts a mean");
+        if (StreamObstacle(graph) is { } against) throw new RewriteRefusedException(Name, RewriteReport.Label(graph, against.Node), against.Reason);
         // The last norm first: an embedding norm that it takes into a table must still be as the file has it.
         for (int index; (index = Last(graph)) >= 0;)
         {

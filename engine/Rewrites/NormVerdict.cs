@@ -9,6 +9,12 @@ namespace Tare.Rewrites;
 /// <param name="Reason">Why not; empty where both may go.</param>
 public sealed record NormVerdict(bool LayerNormToRmsNorm, bool RmsNormToCompressed, string Node, string Reason)
 {
+    /// <summary>The first lines of a table of verdicts.</summary>
+    public const string MarkdownHeader = "| model | LN → RMS | RMS → CRMS | what stands against it |\n|---|---|---|---|\n";
+
+    /// <summary>A line of that table.</summary>
+    public string MarkdownRow(string name) => $"| {name} | {(LayerNormToRmsNorm ? "yes" : "no")} | {(RmsNormToCompressed ? "yes" : "no")} | {(Node.Length == 0 ? Reason : $"{Node}: {Reason}")} |\n";
+
     /// <summary>Tries the passes on the graph. Reads weights only where their form does not tell whether they are centered.</summary>
     public static NormVerdict Of(Graph graph)
     {

@@ -41,6 +41,6 @@ public sealed class StaticFold : IRewrite
             gone.Add(i);
             report.Change(pass, graph, i, $"disappears into {uses.Of(new Value(i)).Count} products");
         }
-        return GraphRebuild.Run(graph, (rebuild, i, inputs) => gone.Contains(i) ? [inputs[0]] : ops.TryGetValue(i, out var op) ? rebuild.Append(op, graph.Nodes[i].Block, inputs) : null);
+        return GraphRebuild.WithOps(graph, ops, gone);
     }
 }

@@ -15,6 +15,9 @@ internal static class StreamWriters
     /// <summary>A norm right behind a look-up by token: a function of the token alone, so it can become another table.</summary>
     public static bool IsEmbeddingNorm(Graph graph, int node) => graph.Nodes[node].Op is Norm { Spec.Groups: 1 } && graph.OpOf(graph.Nodes[node].Inputs[0]) is Embed;
 
+    /// <summary>A Center right behind a look-up.</summary>
+    public static bool IsCenteredLookup(Graph graph, int node) => graph.Nodes[node].Op is Center && graph.OpOf(graph.Nodes[node].Inputs[0]) is Embed;
+
     /// <summary>The ExpertLinear whose outputs a CombineExperts alone reads, or null.</summary>
     public static int? ExpertsOf(Graph graph, ValueUses uses, int combine)
     {
@@ -39,8 +42,11 @@ internal static class StreamWriters
             case Embed embed:
                 ops[source.Node] = embed with { Table = map.Row(embed.Table) };
                 break;
-            case Norm norm:
-                ops[source.Node] = ((Embed)graph.OpOf(node.Inputs[0])) with { Table = map.Row(new NormalizedRowsWeight(((Embed)graph.OpOf(node.Inputs[0])).Table, norm.Spec, norm.Gain, norm.Bias)) };
+            case Norm norm when graph.OpOf(node.Inputs[0]) is Embed lookup:
+                ops[source.Node] = lookup with { Table = map.Row(new NormalizedRowsWeight(lookup.Table, norm.Spec, norm.Gain, norm.Bias)) };
+                break;
+            case Center when graph.OpOf(node.Inputs[0]) is Embed lookup:
+                ops[source.Node] = lookup with { Table = map.Row(ZeroMean.CenteredRows(lookup.Table)) };
                 break;
             case CombineExperts:
                 int experts = ExpertsOf(graph, uses, source.Node)!.Value;

@@ -18,7 +18,7 @@ public static class SyntheticModel
     {
         shape.Validate();
         if (!Types.Contains(type)) throw new ArgumentException($"{type} can't be written (can be: {string.Join(", ", Types)})");
-        var tensors = Tensors(shape);
+        var tensors = SyntheticNorms.Apply(shape, Tensors(shape));
         int done = 0;
         GgufWriter.Write(path, Metadata(shape), [.. tensors.Select(t =>
         {
@@ -86,6 +86,7 @@ public static class SyntheticModel
                 metadata.Add(("gptneox.use_parallel_residual", GgufValueType.Bool, true));
             }
         }
+        if (s.Norm is not null) metadata.Add(($"{s.Architecture}.norm", GgufValueType.String, s.Norm));
         AddVocabulary(metadata, s.Vocabulary);
         return metadata;
     }
@@ -150,5 +151,5 @@ public static class SyntheticModel
         }
     }
 
-    private sealed record Tensor(string Name, ImmutableArray<long> Shape, float Center, float Deviation);
+    internal sealed record Tensor(string Name, ImmutableArray<long> Shape, float Center, float Deviation);
 }

@@ -13,6 +13,9 @@ namespace Tare.Synthesis;
 /// <param name="Tied">The head is the embedding.</param>
 public sealed record SyntheticShape(string Architecture, int Blocks, int Width, int Heads, int KvHeads, int HeadWidth, int Inner, int Vocabulary, int Context, bool Tied)
 {
+    /// <summary>The <c>norm</c> section of a llama or gpt2 model as JSON, or null for the architecture's own norms.</summary>
+    public string? Norm { get; init; }
+
     /// <summary>Shapes by name.</summary>
     public static IReadOnlyDictionary<string, SyntheticShape> Known { get; } = new Dictionary<string, SyntheticShape>(StringComparer.Ordinal)
     {
@@ -32,6 +35,7 @@ public sealed record SyntheticShape(string Architecture, int Blocks, int Width, 
         if (!Architectures.Contains(Architecture)) throw new ArgumentException($"architecture '{Architecture}' can't be made (can be: {string.Join(", ", Architectures)})");
         foreach (var (name, value) in new[] { ("blocks", Blocks), ("width", Width), ("heads", Heads), ("key heads", KvHeads), ("head width", HeadWidth), ("inner width", Inner), ("vocabulary", Vocabulary), ("context", Context) })
             if (value < 1) throw new ArgumentException($"{name} = {value} must be at least 1");
+        if (Norm is not null && Architecture is not ("llama" or "gpt2")) throw new ArgumentException($"{Architecture} has no norm section (llama and gpt2 have)");
         if (Heads % KvHeads != 0) throw new ArgumentException($"{KvHeads} key heads don't divide {Heads} heads");
         if (HeadWidth % 2 != 0 && Architecture != "gpt2") throw new ArgumentException($"head width {HeadWidth} is odd, so it can't be rotated");
         if (Architecture is "gpt2" or "gptneox" && (KvHeads != Heads || Heads * HeadWidth != Width)) throw new ArgumentException($"{Architecture} needs as many key heads as heads and heads · head width = width");

@@ -78,6 +78,19 @@ public sealed class RewriteConformanceTests
         verdict.Reason.ShouldNotBeEmpty();
     }
 
+    [ConformanceFact("architectures")]
+    public void The_verdicts_in_the_documentation_are_those_of_the_analysis()
+    {
+        string text = File.ReadAllText(Path.Combine(SharedData.RepositoryRoot, "docs", "norms.md"));
+        text.ShouldContain(NormVerdict.MarkdownHeader);
+        foreach (string folder in Directory.GetDirectories(SharedData.Conformance("architectures")!))
+        {
+            if (!text.Contains($"| {Path.GetFileName(folder)} |")) continue;
+            using var file = ModelFile.Open(folder);
+            text.ShouldContain(NormVerdict.Of(ArchitectureRegistry.Build(file)).MarkdownRow(Path.GetFileName(folder)));
+        }
+    }
+
     [ConformanceTheory("rewrites", "architectures")]
     [MemberData(nameof(Checkpoints))]
     public void Errors_that_a_proof_must_not_accept_show(string checkpoint)

@@ -9,7 +9,7 @@ namespace Tare.Cli.Commands.Norms;
 /// <summary><c>tare norm</c>: the norms of a model shown, rewritten, compared, frozen.</summary>
 internal static class NormCommand
 {
-    public static Command Create() => new("norm", "Show, rewrite, compare and freeze the norms of a model.") { NormShowCommand.Create(), NormRewriteCommand.Create(), NormVerifyCommand.Create(), NormFreezeCommand.Create() };
+    public static Command Create() => new("norm", "Show, rewrite, compare and freeze the norms of a model.") { NormShowCommand.Create(), NormVerdictCommand.Create(), NormRewriteCommand.Create(), NormVerifyCommand.Create(), NormFreezeCommand.Create() };
 
     /// <summary>The target of a rewrite.</summary>
     public static Option<string?> To(bool required)

@@ -41,6 +41,7 @@ internal abstract unsafe class NormFunction : RowFunction
         NormKind.LayerNorm => new LayerNormFunction(context, spec, gain, bias, width),
         NormKind.RmsNorm => new RmsNormFunction(context, spec, gain, bias, width),
         NormKind.Static => new StaticNormFunction(context, spec, gain, bias, width),
+        NormKind.UnitLength => new UnitLengthFunction(context, spec, gain, bias, width),
         NormKind.CompressedRmsNorm or NormKind.IsometricCompressedRmsNorm => new CompressedRmsNormFunction(context, spec, gain, bias, width),
         _ => throw new ArgumentOutOfRangeException(nameof(spec), spec.Kind, "is not a norm"),
     };
