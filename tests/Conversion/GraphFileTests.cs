@@ -57,6 +57,26 @@ public sealed class GraphFileTests : IDisposable
         verdict.RmsNormToCompressed.ShouldBeTrue("the weights of a written file are still centered: " + verdict.Reason);
     }
 
+    [ConformanceFact("architectures", "architectures-gguf")]
+    public void A_rewrite_that_is_a_Llama_is_written_as_one()
+    {
+        int[] tokens = [.. Enumerable.Range(0, 20).Select(i => i * 31 % 300)];
+        using var cpu = new CpuBackend(2);
+        foreach (string input in new[] { Path.Combine(SharedData.Conformance("architectures")!, "olmo"), Path.Combine(SharedData.Conformance("architectures-gguf")!, "olmo.gguf") })
+        {
+            using var file = ModelFile.Open(input);
+            var graph = NormRewrites.Apply(ArchitectureRegistry.Build(file), NormTarget.Rms, new RewriteReport(), new NormRewriteOptions { Untie = true });
+            GraphFile.Architecture(file, graph).ShouldBe("llama");
+            string path = Path.Combine(_folder, Path.GetFileName(input));
+            GraphFile.Write(file, graph, path);
+            using var written = ModelFile.Open(path);
+            if (written is Tare.Formats.Gguf.GgufFile gguf) gguf.Metadata.FindString("general.architecture").ShouldBe("llama");
+            RewriteFixture.Relative(RewriteFixture.Logits(cpu, ArchitectureRegistry.Build(written), tokens), RewriteFixture.Logits(cpu, ArchitectureRegistry.Build(file), tokens)).ShouldBeLessThan(1e-5);
+        }
+        using var fable = ModelFile.Open(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf"));
+        GraphFile.Architecture(fable, NormRewrites.Apply(ArchitectureRegistry.Build(fable), NormTarget.Rms, new RewriteReport())).ShouldBe("tare-graph");
+    }
+
     [Fact]
     public void Touched_tensors_get_the_wanted_type_and_the_others_keep_their_bytes()
     {

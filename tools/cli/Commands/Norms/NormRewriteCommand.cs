@@ -32,8 +32,9 @@ internal static class NormRewriteCommand
             {
                 GraphFile.Write(file, graph, path, wanted, new TensorReport(), cancel);
                 Progress.End();
+                if (!arguments.GetValue(json)) Console.Out.WriteLine($"{path}: architecture {GraphFile.Architecture(file, graph)}");
             }
-            Print(report, GraphFile.Plan(graph, wanted), arguments.GetValue(json));
+            Print(report, GraphFile.Plan(file, graph, wanted), arguments.GetValue(json));
             return 0;
         }));
         return command;
