@@ -29,7 +29,7 @@ internal static class BenchCommand
             int count = arguments.GetValue(repetitions);
             if (count < 1) throw new UsageException($"-r {count}: give at least 1");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file), arguments.GetValue(norm));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(ArchitectureRegistry.Build(file), arguments.GetValue(norm)));
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => arguments.GetValue(prompts)!.Where(p => p > 0).Select(p => new ThroughputTest(p, 0, d)).Concat(arguments.GetValue(generates)!.Where(n => n > 0).Select(n => new ThroughputTest(0, n, d))))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p or -n");
             var results = new List<Dictionary<string, object>>();

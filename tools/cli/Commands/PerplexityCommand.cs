@@ -31,7 +31,7 @@ internal static class PerplexityCommand
             int? beginning = tokenizer.AddsBeginningOfSequence ? tokenizer.BeginningOfSequence : null;
             int[] ids = tokenizer.Encode(text, addSpecial: false);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var report = Perplexity.Compute(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph, arguments.GetValue(norm)), ids, beginning, window, new WindowReport(), cancel);
+            var report = Perplexity.Compute(backend, SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm))), ids, beginning, window, new WindowReport(), cancel);
             Progress.End();
             if (arguments.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(new

@@ -41,7 +41,7 @@ internal static class RunCommand
                 Context = arguments.GetValue(context),
                 Sequences = 1,
                 Map = !arguments.GetValue(noMap),
-                Rewrite = graph => SharedOptions.Graph(backend, graph, arguments.GetValue(norm)),
+                Rewrite = graph => SharedOptions.Graph(backend, SharedOptions.WithNorms(graph, arguments.GetValue(norm))),
                 Backend = () => SharedOptions.Backend(backend, threadCount),
             }, new LoadReport(), cancel);
             Progress.End();

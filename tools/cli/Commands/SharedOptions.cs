@@ -48,8 +48,8 @@ internal static class SharedOptions
     /// <summary>The graph that a precision asks for.</summary>
     public static Graph Graph(string precision, Graph graph) => precision == Fast ? IntegerActivations.Apply(graph) : graph;
 
-    /// <summary>The graph that a precision and a choice of norms ask for.</summary>
-    public static Graph Graph(string precision, Graph graph, string? norm) => Graph(precision, norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport()));
+    /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
+    public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());
 
     private const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }
