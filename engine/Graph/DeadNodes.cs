@@ -5,9 +5,16 @@ namespace Tare.Graphs;
 /// <summary>Drops the nodes that no output needs. A KvAppend stays only through the Attention that reads it.</summary>
 internal static class DeadNodes
 {
-    public static Graph Remove(Graph graph)
+    public static Graph Remove(Graph graph) => Remove(graph, keepHiddenStates: false);
+
+    /// <summary>Drops the nodes that neither an output nor a hidden state needs.</summary>
+    public static Graph RemoveUnlisted(Graph graph) => Remove(graph, keepHiddenStates: true);
+
+    private static Graph Remove(Graph graph, bool keepHiddenStates)
     {
         var live = new bool[graph.Nodes.Length];
+        if (keepHiddenStates)
+            foreach (var value in graph.HiddenStates) live[value.Node] = true;
         foreach (var output in graph.Outputs) live[output.Value.Node] = true;
         for (int i = graph.Nodes.Length - 1; i >= 0; i--)
             if (live[i])

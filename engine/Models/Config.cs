@@ -136,6 +136,22 @@ internal sealed partial class Config
         return value.ValueKind == JsonValueKind.Object ? new Config(_path, null, value) : throw Error(huggingFace, $"{Show(value)} is not an object");
     }
 
+    /// <summary>A JSON document: an object of config.json, or text of GGUF's metadata; null where it is absent.</summary>
+    public JsonElement? FindDocument(string huggingFace, string gguf)
+    {
+        if (!IsGguf) return Json(huggingFace);
+        if (FindString(null, gguf) is not string text) return null;
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            return document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            throw Error(_prefix + gguf, $"is not JSON ({e.Message})");
+        }
+    }
+
     private JsonElement? Json(string? key)
     {
         if (key is null || IsGguf) return null;

@@ -10,21 +10,24 @@ internal static class DecoderParts
     /// <summary>Hugging Face names of the matrices that <c>attention_bias</c> is about.</summary>
     public static readonly string[] AttentionMatrices = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"];
 
-    /// <summary>q, k and v of Llama-like names, rotated: [Rows, heads · width] each. Norms, if any, act on q and k before the rotation.</summary>
-    public static (Value Q, Value K, Value V) Projections(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null)
+    /// <summary>q, k and v of Llama-like names, rotated: [Rows, heads · width] each. Norms, if any, act on q and k before the rotation, or behind it.</summary>
+    public static (Value Q, Value K, Value V) Projections(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null, Func<Value, Value>? normV = null, bool normsAfterRotation = false)
     {
+        var rotated = rope is null ? null : rope with { Heads = heads.KvHeads };
         Value q = g.Linear(x, block.Linear("self_attn.q_proj", "attn_q"));
         Value k = g.Linear(x, block.Linear("self_attn.k_proj", "attn_k"));
         Value v = g.Linear(x, block.Linear("self_attn.v_proj", "attn_v"));
+        if (normsAfterRotation) (q, k) = (g.Rope(q, rope), g.Rope(k, rotated));
         if (normQ is not null) q = normQ(q);
         if (normK is not null) k = normK(k);
-        return (g.Rope(q, rope), g.Rope(k, rope is null ? null : rope with { Heads = heads.KvHeads }), v);
+        if (normV is not null) v = normV(v);
+        return normsAfterRotation ? (q, k, v) : (g.Rope(q, rope), g.Rope(k, rotated), v);
     }
 
     /// <summary>Projections, attention and output projection.</summary>
-    public static Value Attention(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, AttentionSpec spec, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null)
+    public static Value Attention(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, AttentionSpec spec, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null, Func<Value, Value>? normV = null, bool normsAfterRotation = false)
     {
-        var (q, k, v) = Projections(g, block, x, heads, rope, normQ, normK);
+        var (q, k, v) = Projections(g, block, x, heads, rope, normQ, normK, normV, normsAfterRotation);
         return g.Linear(g.Attention(q, k, v, spec), block.Linear("self_attn.o_proj", "attn_output"));
     }
 

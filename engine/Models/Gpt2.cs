@@ -1,4 +1,5 @@
 using Tare.Graphs;
+using Tare.Graphs.Weights;
 
 namespace Tare.Models;
 
@@ -10,26 +11,32 @@ internal sealed class Gpt2 : IArchitecture
     {
         int d = c.Size("n_embd", "embedding_length"), count = c.Size("n_head", "attention.head_count");
         var heads = new HeadLayout(count, count, d / count);
-        var norm = NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon"));
+        var norms = NormSection.Read(c, NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon")));
         var activation = c.Activation("activation_function", ActivationKind.GeluTanh);
         bool scaled = c.Bool("scale_attn_weights", true), byLayer = c.Bool("scale_attn_by_inverse_layer_idx", false);
         var t = w.OptionalPrefix("transformer").WithBiases(true, "the architecture", "");
         var g = new GraphBuilder();
 
         var embedding = t.Get("wte.weight", "token_embd.weight");
-        Value x = g.Add(g.Embed(embedding), g.EmbedPositions(t.Get("wpe.weight", "position_embd.weight"))); // [Rows, d]
+        var blocks = new NormBlocks(g, norms, new(("ln_1", "attn_norm"), ("ln_2", "ffn_norm")));
+        var positions = t.Get("wpe.weight", "position_embd.weight");
+        Value x = blocks.Begin(g.Add(g.Embed(embedding), g.EmbedPositions(positions)), t, "wte", "token_embd", (int)positions.Rows); // [Rows, d]
         for (int i = 0; i < c.Size("n_layer", "block_count"); i++)
         {
             var b = t.Scope($"h.{i}", $"blk.{i}");
             using var _ = g.Block(x);
-            Value a = g.Norm(x, norm, b.Norm("ln_1", "attn_norm"));
-            var (q, k, v) = DecoderParts.SplitFused(g, g.Linear(a, b.Conv1D("attn.c_attn", "attn_qkv")), heads, perHead: false); // 3 × [Rows, d]
-            a = g.Attention(q, k, v, heads.Attention((scaled ? 1 / Math.Sqrt(heads.Width) : 1) / (byLayer ? i + 1 : 1)));
-            x = g.Add(x, g.Linear(a, b.Conv1D("attn.c_proj", "attn_output")));
-            Value m = g.Linear(g.Norm(x, norm, b.Norm("ln_2", "ffn_norm")), b.Conv1D("mlp.c_fc", "ffn_up"));                    // [Rows, n_inner]
-            x = g.Add(x, g.Linear(g.Activate(m, activation), b.Conv1D("mlp.c_proj", "ffn_down")));
+            var spec = heads.Attention((scaled ? 1 / Math.Sqrt(heads.Width) : 1) / (byLayer ? i + 1 : 1));
+            var fused = b.Conv1D("attn.c_attn", "attn_qkv");
+            var output = b.Conv1D("attn.c_proj", "attn_output");
+            Value Normed(Value v, string member, string which) => norms.Heads(g, b, member, $"attn.{which}_norm", $"attn_{which}_norm", count) is { } norm ? norm(v) : v;
+            x = blocks.Block(x, b, i, n =>
+            {
+                var (q, k, v) = DecoderParts.SplitFused(g, g.Linear(n, fused), heads, perHead: false); // 3 × [Rows, d]
+                return g.Linear(g.Attention(Normed(q, "qk", "q"), Normed(k, "qk", "k"), Normed(v, "v", "v"), spec), output);
+            }, n => g.Linear(g.Activate(g.Linear(n, b.Conv1D("mlp.c_fc", "ffn_up")), activation), b.Conv1D("mlp.c_proj", "ffn_down")),
+                () => new(output.Weight, new SliceWeight(fused.Weight, 2 * d, d), heads.Width));
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", true));
-        return g.Finish(x, v => g.Norm(v, norm, t.Norm("ln_f", "output_norm")), v => g.Linear(v, head));
+        return g.Finish(blocks.Close(x, t), v => blocks.End(v, t, "ln_f", "output_norm"), v => g.Linear(v, head));
     }
 }

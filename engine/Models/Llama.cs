@@ -12,7 +12,7 @@ internal sealed class Llama : IArchitecture
     public Graph Build(Config c, WeightSource w)
     {
         var heads = HeadLayout.Read(c);
-        var norm = NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon"));
+        var norms = NormSection.Read(c, NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon")));
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, c.FindInt(null, "rope.dimension_count") ?? heads.Width, c.Pairing(RopePairing.Halves, gguf: RopePairing.Neighbors));
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         int experts = c.FindInt("num_local_experts", "expert_count") ?? 0;
@@ -21,17 +21,20 @@ internal sealed class Llama : IArchitecture
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
-        Value x = g.Embed(embedding);                                                                       // [Rows, d]
+        var blocks = new NormBlocks(g, norms, new(("input_layernorm", "attn_norm"), ("post_attention_layernorm", "ffn_norm")));
+        Value x = blocks.Begin(g.Embed(embedding), w, "model.embed_tokens", "token_embd", c.FindInt("max_position_embeddings", "context_length") ?? ContextLength.Default); // [Rows, d]
         for (int i = 0; i < c.Size("num_hidden_layers", "block_count"); i++)
         {
             var b = w.Scope($"model.layers.{i}", $"blk.{i}");
             using var _ = g.Block(x);
-            x = g.Add(x, DecoderParts.Attention(g, b, g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm")), heads, rope, spec));
-            Value m = g.Norm(x, norm, b.Norm("post_attention_layernorm", "ffn_norm"));
-            x = g.Add(x, experts == 0 ? DecoderParts.GatedMlp(g, b, m, activation) : Mixture(g, c, b, m, experts, activation));
+            Func<Value, Value>? Heads(string member, string which, int count) => norms.Heads(g, b, member, $"self_attn.{which}_norm", $"attn_{which}_norm", count);
+            x = blocks.Block(x, b, i,
+                v => DecoderParts.Attention(g, b, v, heads, rope, spec, Heads("qk", "q", heads.Heads), Heads("qk", "k", heads.KvHeads), Heads("v", "v", heads.KvHeads), norms.AfterRotation),
+                v => experts == 0 ? DecoderParts.GatedMlp(g, b, v, activation) : Mixture(g, c, b, v, experts, activation),
+                () => new(b.Get("self_attn.o_proj.weight", "attn_output.weight"), b.Get("self_attn.v_proj.weight", "attn_v.weight"), heads.Width));
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
-        return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.norm", "output_norm")), v => g.Linear(v, head));
+        return g.Finish(blocks.Close(x, w), v => blocks.End(v, w, "model.norm", "output_norm"), v => g.Linear(v, head));
     }
 
     private static Value Mixture(GraphBuilder g, Config c, WeightSource b, Value x, int experts, ActivationKind activation)

@@ -20,7 +20,7 @@ public static class SyntheticModel
     {
         shape.Validate();
         if (!Types.Contains(type)) throw new ArgumentException($"{type} can't be written (can be: {string.Join(", ", Types)})");
-        var tensors = Tensors(shape);
+        var tensors = SyntheticNorms.Apply(shape, Tensors(shape));
         int done = 0;
         GgufWriter.Write(path, Metadata(shape), [.. tensors.Select(t =>
         {
@@ -99,6 +99,7 @@ public static class SyntheticModel
                 Number("expert_used_count", UsedExperts);
             }
         }
+        if (s.Norm is not null) metadata.Add(($"{s.Architecture}.norm", GgufValueType.String, s.Norm));
         AddVocabulary(metadata, s.Vocabulary);
         return metadata;
     }
@@ -169,5 +170,5 @@ public static class SyntheticModel
         }
     }
 
-    private sealed record Tensor(string Name, ImmutableArray<long> Shape, float Center, float Deviation);
+    internal sealed record Tensor(string Name, ImmutableArray<long> Shape, float Center, float Deviation);
 }

@@ -15,6 +15,9 @@ namespace Tare.Synthesis;
 /// <param name="Experts">recursive, llama (Mixtral): experts in place of the MLP, two of them used; 0 = none.</param>
 public sealed record SyntheticShape(string Architecture, int Blocks, int Width, int Heads, int KvHeads, int HeadWidth, int Inner, int Vocabulary, int Context, bool Tied, int Shared = 0, int Experts = 0)
 {
+    /// <summary>The <c>norm</c> section of a llama or gpt2 model as JSON, or null for the architecture's own norms.</summary>
+    public string? Norm { get; init; }
+
     /// <summary>Shapes by name.</summary>
     public static IReadOnlyDictionary<string, SyntheticShape> Known { get; } = new Dictionary<string, SyntheticShape>(StringComparer.Ordinal)
     {
@@ -80,6 +83,7 @@ public sealed record SyntheticShape(string Architecture, int Blocks, int Width, 
         if (!Architectures.Contains(Architecture)) throw new ArgumentException($"architecture '{Architecture}' can't be made (can be: {string.Join(", ", Architectures)})");
         foreach (var (name, value) in new[] { ("blocks", Blocks), ("width", Width), ("heads", Heads), ("key heads", KvHeads), ("head width", HeadWidth), ("inner width", Inner), ("vocabulary", Vocabulary), ("context", Context) })
             if (value is < 1 or > 1 << 24) throw new ArgumentException($"{name} = {value} is not between 1 and 2^24");
+        if (Norm is not null && Architecture is not ("llama" or "gpt2")) throw new ArgumentException($"{Architecture} has no norm section (llama and gpt2 have)");
         if (Heads % KvHeads != 0) throw new ArgumentException($"{KvHeads} key heads don't divide {Heads} heads");
         if (HeadWidth % 2 != 0 && Architecture != "gpt2") throw new ArgumentException($"head width {HeadWidth} is odd, so it can't be rotated");
         if (IsPlain && (KvHeads != Heads || Heads * HeadWidth != Width)) throw new ArgumentException($"{Architecture} needs as many key heads as heads and heads · head width = width");

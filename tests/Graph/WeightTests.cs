@@ -9,6 +9,8 @@ public sealed class WeightTests
 {
     private static readonly ConstantWeight A = RandomModel.Matrix(1, "a", 6, 5), B = RandomModel.Matrix(1, "b", 3, 5);
 
+    private static readonly RankOneMap Center6 = new(RankOneKind.Center, 6);
+
     [Fact]
     public void Expressions_equal_plain_arithmetic()
     {
@@ -19,7 +21,7 @@ public sealed class WeightTests
         Rows(new TransposeWeight(A, 2)).ShouldBe([.. Enumerable.Range(0, 2).SelectMany(h => Enumerable.Range(0, 5).Select(c => a[(3 * h)..(3 * h + 3)].Select(r => r[c]).ToArray()))]);
         Rows(new ReshapeWeight(A, 10, 3)).SelectMany(r => r).ShouldBe(a.SelectMany(r => r));
         double[] means = [.. Enumerable.Range(0, 5).Select(c => a.Average(r => r[c]))];
-        Close(Rows(new CenterOutputWeight(A)), [.. a.Select(r => r.Select((v, c) => v - means[c]).ToArray())]);
+        Close(Rows(new MapOutputWeight(A, Center6)), [.. a.Select(r => r.Select((v, c) => v - means[c]).ToArray())]);
         var factors = RandomModel.Matrix(2, "f", 1, 5);
         double[] f = Rows(factors)[0];
         Close(Rows(new ScaleInputWeight(A, factors)), [.. a.Select(r => r.Select((v, c) => v * f[c]).ToArray())]);
@@ -28,7 +30,7 @@ public sealed class WeightTests
     [Fact]
     public void Any_range_of_rows_reads_the_same_in_both_precisions()
     {
-        Weight[] weights = [A, new SliceWeight(A, 1, 4), new ConcatWeight([A, B]), new TransposeWeight(A, 3), new ReshapeWeight(A, 15, 2), new CenterOutputWeight(A), new ScaleInputWeight(B, RandomModel.Matrix(2, "f", 1, 5))];
+        Weight[] weights = [A, new SliceWeight(A, 1, 4), new ConcatWeight([A, B]), new TransposeWeight(A, 3), new ReshapeWeight(A, 15, 2), new MapOutputWeight(A, Center6), new ScaleInputWeight(B, RandomModel.Matrix(2, "f", 1, 5))];
         foreach (var weight in weights)
         {
             double[][] all = Rows(weight);
@@ -57,7 +59,7 @@ public sealed class WeightTests
         prepared.GetHashCode().ShouldBe(new TransposeWeight(A).GetHashCode());
         new TransposeWeight(A, 2).ShouldNotBe(prepared);
         new ConcatWeight([B, A]).ShouldNotBe(new ConcatWeight([A, B]));
-        new CenterOutputWeight(A).ShouldBe(new CenterOutputWeight(A));
+        new MapOutputWeight(A, Center6).ShouldBe(new MapOutputWeight(A, Center6));
     }
 
     [Fact]
@@ -67,7 +69,7 @@ public sealed class WeightTests
         B.TryGetStoredRow(1, out var expected).ShouldBeTrue();
         bytes.ToArray().ShouldBe(expected.ToArray());
         new TransposeWeight(A).TryGetStoredRow(0, out _).ShouldBeFalse();
-        new CenterOutputWeight(A).Type.ShouldBe(TensorType.F32);
+        new MapOutputWeight(A, Center6).Type.ShouldBe(TensorType.F32);
         Should.Throw<GraphException>(() => new ConcatWeight([A, RandomModel.Matrix(1, "c", 2, 4)]));
         Should.Throw<GraphException>(() => new ReshapeWeight(A, 4, 7));
         Should.Throw<GraphException>(() => new TransposeWeight(A, 4));

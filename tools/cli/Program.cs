@@ -1,9 +1,11 @@
 using System.CommandLine;
 using Tare.Cli.Commands;
+using Tare.Cli.Commands.Norms;
 using Tare.Execution;
 using Tare.Formats;
 using Tare.Generation;
 using Tare.Graphs;
+using Tare.Rewrites;
 
 namespace Tare.Cli;
 
@@ -16,7 +18,7 @@ internal static class Program
     {
         var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
         {
-            RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), QuantizeCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
+            RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), QuantizeCommand.Create(), NormCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
         };
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
@@ -41,7 +43,7 @@ internal static class Program
             await Console.Error.WriteLineAsync($"tare: {e.Message}");
             return 2;
         }
-        catch (Exception e) when (e is ModelFileException or GraphException or UnsupportedOpException or ContextFullException or ArgumentException or IOException or UnauthorizedAccessException or OutOfMemoryException)
+        catch (Exception e) when (e is ModelFileException or GraphException or RewriteRefusedException or UnsupportedOpException or ContextFullException or ArgumentException or IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             await Console.Error.WriteLineAsync($"tare: {e.Message.ReplaceLineEndings(" ")}");
             return 1;

@@ -24,7 +24,14 @@ internal static class CpuOps
     {
         AddRows<Input>((context, op, inputs) => new InputFunction(op));
         AddRows<Embed>((context, op, inputs) => new EmbedFunction(context, op));
-        AddRows<Norm>((context, op, inputs) => NormFunction.Create(context, op.Spec, op.Gain, op.Bias, inputs[0].Width));
+        AddRows<Norm>((context, op, inputs) => op.Spec.Kind switch
+        {
+            NormKind.DynamicTanh or NormKind.BoundedTanh => new TanhNormFunction(context, op, inputs[0].Width, inputs.Length == 2),
+            NormKind.DynamicGain => new DynamicGainFunction(context, op, inputs[0].Width),
+            _ => NormFunction.Create(context, op.Spec, op.Gain, op.Bias, inputs[0].Width),
+        });
+        AddRows<DepthAttention>((context, op, inputs) => new DepthAttentionFunction(op, inputs[0].Width, inputs.Length));
+        AddRows<RotatePairs>((context, op, inputs) => new RotatePairsFunction(op, inputs[0].Width));
         AddColumns<QuantizeRows>((context, op, inputs) => new QuantizeRowsFunction(op.Largest, inputs[0].Width));
         AddRows<Center>((context, op, inputs) => NormFunction.Create(context, new NormSpec(NormKind.Static, 1, Center: true), null, null, inputs[0].Width));
         AddRows<Router>((context, op, inputs) => new RouterFunction(context, op));

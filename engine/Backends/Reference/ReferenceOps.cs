@@ -24,6 +24,8 @@ internal static class ReferenceOps
         Add<SoftCap>((op, _, x, y, _) => Pointwise.Map(x[0], y[0], v => op.Cap * Math.Tanh(v / op.Cap)));
         Add<Center>(Norms.Center);
         Add<Norm>(Norms.Normalize);
+        Add<DepthAttention>(Norms.DepthAttention);
+        Add<RotatePairs>(Norms.RotatePairs);
         Add<QuantizeRows>(Pointwise.Quantize);
         Add<Linear>(Linears.Linear);
         Add<GroupLinear>(Linears.GroupLinear);

@@ -24,6 +24,7 @@ public sealed record Attention(AttentionSpec Spec) : Op
         Expect(double.IsFinite(s.Scale) && s.Window is null or > 0 && s.SoftCap is null or > 0, $"scale {s.Scale}, window {s.Window}, cap {s.SoftCap}");
         Expect(s.Mask == AttentionMask.Causal || s.Window is null, "a window needs the causal mask");
         Expect(s.AlibiSlopes.IsEmpty || s.AlibiSlopes.Length == s.Heads, $"{s.AlibiSlopes.Length} slopes for {s.Heads} heads");
+        Expect((long)s.Heads * Math.Max(s.KeyWidth, s.ValueWidth) <= int.MaxValue / 2, $"{s.Heads} heads of {s.KeyWidth}/{s.ValueWidth} are too many");
         ExpectVector(s.Sinks, s.Heads, "sinks");
         Expect(inputs[0] == ValueInfo.F32(RowAxis.Rows, s.Heads * s.KeyWidth), $"queries must be F32[Rows,{s.Heads * s.KeyWidth}], are {inputs[0]}");
         int keys = s.KvHeads * s.KeyWidth, values = s.ValueFromKey ? 0 : s.KvHeads * s.ValueWidth;

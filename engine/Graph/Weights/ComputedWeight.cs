@@ -6,13 +6,19 @@ namespace Tare.Graphs.Weights;
 public abstract record ComputedWeight(Weight Source) : Weight
 {
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Source.Rows;
 
     /// <inheritdoc/>
     public override int Width => Source.Width;
 
     /// <inheritdoc/>
-    public override TensorType Type => Source.Type switch
+    public override TensorType Type => ResultType(Source.Type);
+
+    /// <summary>What arithmetic makes of a stored type: F64 stays, F32, F16 and BF16 give F32, block-quantized types F16.</summary>
+    public static TensorType ResultType(TensorType type) => type switch
     {
         TensorType.F64 => TensorType.F64,
         TensorType.F32 or TensorType.F16 or TensorType.BF16 => TensorType.F32,

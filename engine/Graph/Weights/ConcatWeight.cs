@@ -22,6 +22,9 @@ public sealed record ConcatWeight : Weight
     public ImmutableArray<Weight> Parts { get; }
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => Parts;
+
+    /// <inheritdoc/>
     public override long Rows => _starts[^1];
 
     /// <inheritdoc/>

@@ -17,6 +17,9 @@ public sealed record ReshapeWeight : Weight
     public Weight Source { get; }
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows { get; }
 
     /// <inheritdoc/>

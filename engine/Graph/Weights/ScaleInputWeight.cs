@@ -5,12 +5,17 @@ namespace Tare.Graphs.Weights;
 /// <param name="Factors">[width].</param>
 public sealed record ScaleInputWeight(Weight Source, Weight Factors) : ComputedWeight(Source)
 {
+    private readonly Prepared<double[]> _factors = new(); // [width]
+
+    /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source, Factors];
+
     /// <inheritdoc/>
     public override void Prepare(CancellationToken cancel = default)
     {
         if (Factors.Rows != 1 || Factors.Width != Width) throw new GraphException($"ScaleInput: factors {Factors} [{Factors.Rows},{Factors.Width}] don't fit {Source} [{Rows},{Width}]");
         Source.Prepare(cancel);
-        Factors.Prepare(cancel);
+        _factors.Get(Factors.ToWideVector);
     }
 
     /// <inheritdoc/>
@@ -18,8 +23,7 @@ public sealed record ScaleInputWeight(Weight Source, Weight Factors) : ComputedW
     {
         CheckRange(firstRow, count, destination.Length);
         Source.Read(firstRow, count, destination);
-        var factors = new double[Width];
-        Factors.Read(0, 1, factors);
+        double[] factors = _factors.Get(Factors.ToWideVector);
         for (int i = 0; i < count * Width; i++) destination[i] *= factors[i % Width];
     }
 

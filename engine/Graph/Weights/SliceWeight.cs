@@ -6,6 +6,9 @@ namespace Tare.Graphs.Weights;
 public sealed record SliceWeight(Weight Source, long FirstRow, long Count) : Weight
 {
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Count;
 
     /// <inheritdoc/>

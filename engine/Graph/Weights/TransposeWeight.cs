@@ -27,6 +27,9 @@ public sealed record TransposeWeight : Weight
     public int Blocks { get; }
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => (long)Blocks * Source.Width;
 
     /// <inheritdoc/>

@@ -18,6 +18,12 @@ public abstract record Weight
     /// <summary>Type of the result.</summary>
     public abstract TensorType Type { get; }
 
+    /// <summary>The weights that the expression is made of; empty for leaves.</summary>
+    public virtual IEnumerable<Weight> Operands => [];
+
+    /// <summary>The stored tensors that the expression reads, in the order in which it names them.</summary>
+    public IEnumerable<MappedTensor> StoredTensors() => this is MappedWeight mapped ? [mapped.Tensor] : Operands.SelectMany(w => w.StoredTensors());
+
     /// <summary>Does the work that needs all rows at once (column means, …) and keeps small results. Idempotent; call before reading.</summary>
     public virtual void Prepare(CancellationToken cancel = default) { }
 
@@ -39,6 +45,15 @@ public abstract record Weight
     {
         Prepare();
         var all = new float[checked(Rows * Width)];
+        Read(0, checked((int)Rows), all);
+        return all;
+    }
+
+    /// <summary>The same in F64.</summary>
+    public double[] ToWideVector()
+    {
+        Prepare();
+        var all = new double[checked(Rows * Width)];
         Read(0, checked((int)Rows), all);
         return all;
     }

@@ -37,6 +37,24 @@ public sealed class CpuOperatorTests
     }
 
     [Fact]
+    public void Norms_with_more_weights_than_a_gain()
+    {
+        foreach (int width in Widths)
+        {
+            Norm Of(NormKind kind, double bound = 0) => new(new NormSpec(kind, 1e-6) { Bound = bound, OutputScale = 0.7 }, W("gain", 1, width), kind == NormKind.DynamicGain ? null : W("bias", 1, width)) { Alpha = W("alpha", 1, kind == NormKind.DynamicGain ? width : 1) };
+            Check(width, 5, (g, x) => g.Append(Of(NormKind.DynamicTanh), x), $"tanh {width}");
+            Check(width, 5, (g, x) => g.Append(Of(NormKind.BoundedTanh, 10), x), $"bounded tanh {width}");
+            Check(width, 5, (g, x) => g.Append(Of(NormKind.BoundedTanh, 10) with { ExtraVariance = W("extra", 1, 1) }, g.Scale(x, 3), x), $"bounded tanh by other rows {width}");
+            Check(width, 5, (g, x) => g.Append(Of(NormKind.DynamicGain) with { Direction = W("direction", 1, width) }, x), $"dynamic gain {width}");
+            Check(width, 5, (g, x) => g.Norm(x, new NormSpec(NormKind.UnitLength, 1e-6), new(W("gain", 1, width))), $"unit length {width}");
+            Check(width, 5, (g, x) => g.Norm(x, new NormSpec(NormKind.CompressedRmsNorm, 1e-5) { FullWidth = width + 1 }), $"compressed {width}");
+            Check(width, 5, (g, x) => g.Norm(x, new NormSpec(NormKind.IsometricCompressedRmsNorm, 1e-5) { FullWidth = width + 1 }), $"isometric {width}");
+            Check(width, 5, (g, x) => g.AppendAll(new DepthAttention(W("query", 1, width), W("gain", 1, width), 1e-6), x, g.Scale(x, -2), g.Scale(x, 0.3))[0], $"depth attention {width}");
+            Check(2 * width, 5, (g, x) => g.Append(new RotatePairs(W("angles", 1, width)), x), $"rotation {width}");
+        }
+    }
+
+    [Fact]
     public void Layer_norm_keeps_its_variance_far_from_zero()
         => Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "mean 1000 σ", transform: (v, _) => v + 1000);
 

@@ -27,7 +27,8 @@ internal static class BenchCommand
         model.Required = false;
         var roofline = new Option<bool>("--roofline") { Description = "Measure the machine and the product kernels of each type first; without -m nothing else." };
         var profile = new Option<bool>("--profile") { Description = "Print the time by kind of kernel to stderr." };
-        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, keyType, valueType, profile, roofline };
+        var norm = SharedOptions.Norm();
+        var command = new Command("bench", "Measure tokens per second.") { model, prompts, generates, depths, threads, repetitions, format, precision, norm, keyType, valueType, profile, roofline };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int count = arguments.GetValue(repetitions);
@@ -36,7 +37,7 @@ internal static class BenchCommand
             else if (arguments.GetValue(model) is null) throw new UsageException("bench: give a model with -m, or --roofline");
             if (arguments.GetValue(model) is not { } path) return 0;
             using var file = ModelFile.Open(path);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(ArchitectureRegistry.Build(file), arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => arguments.GetValue(prompts)!.Where(p => p > 0).Select(p => new ThroughputTest(p, 0, d)).Concat(arguments.GetValue(generates)!.Where(n => n > 0).Select(n => new ThroughputTest(0, n, d))))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p or -n");
             var results = new List<Dictionary<string, object>>();

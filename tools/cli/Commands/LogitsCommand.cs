@@ -24,7 +24,8 @@ internal static class LogitsCommand
         var chunk = new Option<int>("--chunk") { Description = "Tokens a step; the results do not depend on it.", DefaultValueFactory = _ => 32 };
         Option<int> threads = SharedOptions.Threads();
         var noMap = SharedOptions.NoMap();
-        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, keyType, valueType, threads, chunk, noMap, output };
+        var norm = SharedOptions.Norm();
+        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, norm, keyType, valueType, threads, chunk, noMap, output };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
@@ -35,12 +36,13 @@ internal static class LogitsCommand
             file.RefuseToOverwrite(target);
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null && !arguments.GetValue(hidden)) throw new ModelFileException(file.Path, "the model has no head, so it gives no logits; ask for --hidden");
+            graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
             ContextLength.Check(file, graph, "the sequence", tokens.Length);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var values = WholeSequences.RunChunked<float>(backend, SharedOptions.Graph(arguments.GetValue(precision)!, graph, arguments.GetValue(keyType), arguments.GetValue(valueType)), tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
+            var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();
             Write(target, graph, values, tokens.Length);
             return 0;

@@ -22,9 +22,10 @@ internal static class PerplexityCommand
         otherPrecision.AcceptOnlyFromAmong(SharedOptions.Precisions);
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();
+        var norm = SharedOptions.Norm();
         var command = new Command("perplexity", "Measure how well a model predicts a text, over windows that start from an empty cache; and how far it is from a reference.")
         {
-            file, model, context, other, otherPrecision, json, precision, keyType, valueType, threads, noMap,
+            file, model, context, other, otherPrecision, json, precision, norm, keyType, valueType, threads, noMap,
         };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
@@ -39,7 +40,7 @@ internal static class PerplexityCommand
             string asked = arguments.GetValue(precision)!;
             int count = arguments.GetValue(threads);
             using var backend = SharedOptions.Backend(asked, count);
-            graph = SharedOptions.Graph(asked, graph, arguments.GetValue(keyType), arguments.GetValue(valueType));
+            graph = SharedOptions.Graph(asked, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
             if (arguments.GetValue(other) is not { } reference)
             {
                 var report = Perplexity.Compute(backend, graph, ids, beginning, window, new WindowReport(), cancel);

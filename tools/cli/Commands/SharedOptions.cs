@@ -41,6 +41,13 @@ internal static class SharedOptions
     /// <summary>The element type of cached values; null = by precision.</summary>
     public static Option<string?> ValueType() => CacheType("-ctv", "--cache-type-v", "values");
 
+    public static Option<string?> Norm()
+    {
+        var option = new Option<string?>("--norm") { Description = $"Rewrite the norms at load time, with the same logits: {string.Join(", ", NormRewrites.Targets.Keys)}." };
+        option.AcceptOnlyFromAmong([.. NormRewrites.Targets.Keys]);
+        return option;
+    }
+
     /// <summary>The backend that a precision asks for.</summary>
     public static IBackend Backend(string precision, int threads) => precision == Float64 ? new ReferenceBackend(threads) : new CpuBackend(threads);
 
@@ -65,6 +72,9 @@ internal static class SharedOptions
 
     /// <summary>Names of precisions.</summary>
     public static string[] Precisions { get; } = [Exact, Fast, Float64];
+
+    /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
+    public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());
 
     private const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }

@@ -17,8 +17,9 @@ internal static class SynthCommand
         var type = new Option<string>("--type") { Description = $"Type of the matrices: {string.Join(", ", SyntheticModel.Types)}.", DefaultValueFactory = _ => "F16" };
         type.AcceptOnlyFromAmong([.. SyntheticModel.Types.Select(t => t.ToString())]);
         var seed = new Option<int>("-s", "--seed") { Description = "Seed of the weights." };
+        var norm = new Option<string?>("--norm") { Description = $"Other norms (llama and gpt2 shapes): {string.Join(", ", SyntheticNorms.Kinds)}, or a norm section as JSON (docs/norms.md)." };
         var output = SharedOptions.Output();
-        var command = new Command("synth", "Write a model with random weights.") { like, layers, width, heads, kvHeads, headWidth, inner, vocabulary, context, experts, shared, type, seed, output };
+        var command = new Command("synth", "Write a model with random weights.") { like, layers, width, heads, kvHeads, headWidth, inner, vocabulary, context, experts, shared, type, norm, seed, output };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             var shape = SyntheticShape.Known[arguments.GetValue(like)!];
@@ -34,6 +35,7 @@ internal static class SynthCommand
                 Context = arguments.GetValue(context) ?? shape.Context,
                 Experts = arguments.GetValue(experts) ?? shape.Experts,
                 Shared = arguments.GetValue(shared) ?? Math.Min(shape.Shared, arguments.GetValue(layers) ?? shape.Blocks),
+                Norm = arguments.GetValue(norm) is string text ? SyntheticNorms.Section(text) : null,
             };
             SyntheticModel.Write(arguments.GetValue(output)!, shape, Enum.Parse<TensorType>(arguments.GetValue(type)!), arguments.GetValue(seed), new TensorReport(), cancel);
             Progress.End();

@@ -14,13 +14,14 @@ internal abstract unsafe class NormFunction : RowFunction
     private readonly float* _gain, _bias; // [width] or [group], or null
     private readonly int _width;
     private readonly bool _wideGain, _wideBias;
-    private readonly float _offset;
+    private readonly float _offset, _outputScale;
 
     protected NormFunction(KernelContext context, NormSpec spec, Weight? gain, Weight? bias, int width)
     {
         Spec = spec;
         _width = width;
         _offset = spec.GainOffset;
+        _outputScale = (float)spec.OutputScale;
         Group = width / spec.Groups;
         _gain = gain is null ? null : context.Weights.Values(gain).Pointer;
         _bias = bias is null ? null : context.Weights.Values(bias).Pointer;
@@ -40,6 +41,8 @@ internal abstract unsafe class NormFunction : RowFunction
         NormKind.LayerNorm => new LayerNormFunction(context, spec, gain, bias, width),
         NormKind.RmsNorm => new RmsNormFunction(context, spec, gain, bias, width),
         NormKind.Static => new StaticNormFunction(context, spec, gain, bias, width),
+        NormKind.UnitLength => new UnitLengthFunction(context, spec, gain, bias, width),
+        NormKind.CompressedRmsNorm or NormKind.IsometricCompressedRmsNorm => new CompressedRmsNormFunction(context, spec, gain, bias, width),
         _ => throw new ArgumentOutOfRangeException(nameof(spec), spec.Kind, "is not a norm"),
     };
 
@@ -50,7 +53,7 @@ internal abstract unsafe class NormFunction : RowFunction
             {
                 float* group = x[0][r] + start;
                 var (mean, scale) = Statistics(group);
-                Apply(group, y[0][r] + start, mean, scale, _gain + (_wideGain ? start : 0), _bias + (_wideBias ? start : 0));
+                Apply(group, y[0][r] + start, mean, scale * _outputScale, _gain + (_wideGain ? start : 0), _bias + (_wideBias ? start : 0));
             }
     }
 

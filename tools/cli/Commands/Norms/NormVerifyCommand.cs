@@ -1,0 +1,100 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Tare.Diagnostics;
+using Tare.Formats;
+using Tare.Graphs;
+using Tare.Models;
+using Tare.Rewrites;
+using Tare.Tokenizers;
+
+namespace Tare.Cli.Commands.Norms;
+
+/// <summary><c>tare norm verify</c>: how far the logits of two forms of a model lie apart.</summary>
+internal static class NormVerifyCommand
+{
+    private const int RandomTokens = 256;
+
+    public static Command Create()
+    {
+        Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        var to = NormCommand.To(required: false);
+        var against = new Option<string?>("--against") { Description = "Another model file to compare with." };
+        var text = new Option<string?>("--text") { Description = $"A text file (default: {RandomTokens} random tokens)." };
+        var context = new Option<int>("-c", "--context") { Description = "Tokens of a window.", DefaultValueFactory = _ => 512 };
+        var limit = new Option<int?>("-n", "--tokens") { Description = "Compare the first tokens of the text only." };
+        var tolerance = new Option<double?>("--tolerance") { Description = "Exit with 1 where max |Δlogit| is more than this share of the largest logit." };
+        var json = SharedOptions.Json();
+        var threads = SharedOptions.Threads();
+        var flags = new NormRewriteFlags();
+        var command = new Command("verify", "Compare the logits of a model before and after a rewrite, or of two models.") { model, to, against, text, context, limit, tolerance, precision, threads, json };
+        flags.AddTo(command);
+        command.SetAction((arguments, cancel) => Task.Run(() =>
+        {
+            if (arguments.GetValue(to) is null == arguments.GetValue(against) is null) throw new UsageException("norm verify: give either --to or --against");
+            using var file = ModelFile.Open(arguments.GetValue(model)!);
+            using var other = arguments.GetValue(against) is string path ? ModelFile.Open(path) : null;
+            var before = NormCommand.GraphOf(file);
+            var after = other is not null ? NormCommand.GraphOf(other) : NormRewrites.Apply(before, NormRewrites.Targets[arguments.GetValue(to)!], new RewriteReport(), flags.Options(arguments));
+            var (ids, beginning) = Tokens(file, before, arguments.GetValue(text));
+            if (arguments.GetValue(limit) is int most) ids = ids[..Math.Min(ids.Length, Math.Max(2, most))];
+            int window = Math.Min(ContextLength.Choose(file, before, arguments.GetValue(context)), ids.Length + (beginning is null ? 0 : 1));
+            string kind = arguments.GetValue(precision)!;
+            using var backend = SharedOptions.Backend(kind, arguments.GetValue(threads));
+            var report = LogitComparison.Compute(backend, SharedOptions.Graph(kind, before), SharedOptions.Graph(kind, after), ids, beginning, window, new TokenReport(), cancel);
+            Progress.End();
+            Print(report, arguments.GetValue(json), arguments.GetValue(text) is not null);
+            return report.RelativeDifference <= (arguments.GetValue(tolerance) ?? double.PositiveInfinity) ? 0 : 1;
+        }));
+        return command;
+    }
+
+    private static (int[] Ids, int? Beginning) Tokens(ModelFile file, Graph graph, string? text)
+    {
+        if (text is null)
+        {
+            int vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width;
+            var random = new Random(1);
+            return ([.. Enumerable.Range(0, RandomTokens).Select(_ => random.Next(vocabulary))], null);
+        }
+        var tokenizer = Tokenizer.Of(file);
+        return (tokenizer.Encode(File.ReadAllText(text), addSpecial: false), tokenizer.AddsBeginningOfSequence ? tokenizer.BeginningOfSequence : null);
+    }
+
+    private static void Print(LogitComparisonReport r, bool json, bool isText)
+    {
+        if (json)
+        {
+            Console.Out.WriteLine(JsonSerializer.Serialize(new
+            {
+                tokens = r.Tokens,
+                max_difference = r.MaxDifference,
+                relative_difference = r.RelativeDifference,
+                nmse = r.Nmse,
+                mean_kl = r.MeanKl,
+                max_kl = r.MaxKl,
+                top1_agreement = r.Top1Agreement,
+                perplexity_before = isText ? r.PerplexityBefore : (double?)null,
+                perplexity_after = isText ? r.PerplexityAfter : (double?)null,
+                mean_over_rms_before = r.StreamBefore,
+                mean_over_rms_after = r.StreamAfter,
+            }));
+            return;
+        }
+        void Line(string name, FormattableString value) => Console.Out.WriteLine($"{name,-28}{value.ToString(CultureInfo.InvariantCulture)}");
+        Line("tokens", $"{r.Tokens}");
+        Line("max |Δlogit|", $"{r.MaxDifference:E2}  ({r.RelativeDifference:E1} of the largest logit)");
+        Line("NMSE of the worst row", $"{r.Nmse:E2}");
+        Line("KL, mean and largest", $"{r.MeanKl:E2}, {r.MaxKl:E2} nats");
+        Line("top-1 agreement", $"{100 * r.Top1Agreement:F2} %");
+        if (isText) Line("perplexity", $"{r.PerplexityBefore:F6} → {r.PerplexityAfter:F6}");
+        Line("|mean| / rms of the stream", $"where each block begins, and at the end");
+        for (int i = 0; i < r.StreamBefore.Count; i++)
+            Line(i == r.StreamBefore.Count - 1 ? "  end" : $"  block {i}", $"{r.StreamBefore[i]:E2} → {(r.StreamAfter is null ? "other coordinates" : r.StreamAfter[i].ToString("E2", CultureInfo.InvariantCulture))}");
+    }
+
+    private sealed class TokenReport : IProgress<(int Done, int Total)>
+    {
+        public void Report((int Done, int Total) value) => Progress.Show("tokens", value.Done, value.Total);
+    }
+}
