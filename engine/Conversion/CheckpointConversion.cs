@@ -79,7 +79,15 @@ internal static class CheckpointConversion
     private static void CheckSame(string source, Graph wanted, string written)
     {
         using var file = ModelFile.Open(written);
-        var read = ArchitectureRegistry.Build(file);
+        Graph read;
+        try
+        {
+            read = ArchitectureRegistry.Build(file);
+        }
+        catch (ModelFileException e)
+        {
+            throw new ModelFileException(source, $"GGUF can't express this model yet: {e.Message[(e.Path.Length + 2)..]}", e);
+        }
         if (read.FindOutput(GraphBuilder.LogitsOutput) is null) wanted = wanted.WithOutputs([new GraphOutput(GraphBuilder.HiddenOutput, wanted.HiddenStates[^1])]);
         if (SameComputation.Difference(wanted, read) is { } difference) throw new ModelFileException(source, $"GGUF can't express this model: {difference}");
     }

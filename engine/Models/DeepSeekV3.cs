@@ -43,7 +43,7 @@ internal sealed class DeepSeekV3 : IArchitecture
         var spec = new RouterSpec(c.Size("n_routed_experts", "expert_count"), c.Size("num_experts_per_tok", "expert_used_count"), RouterScore.Sigmoid,
             Normalize: c.FindBool("norm_topk_prob", "expert_weights_norm") ?? true, NormalizeEpsilon: 1e-20, Scale: c.FindFloat("routed_scaling_factor", "expert_weights_scale") ?? 1,
             Groups: c.FindInt("n_group", "expert_group_count") ?? 1, UsedGroups: c.FindInt("topk_group", "expert_group_used_count") ?? 1);
-        Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), c.IsGguf ? b.InAllLayers(null, "exp_probs_b.bias") : b.Get("mlp.gate.e_score_correction_bias"), activation,
+        Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), c.IsGguf ? b.InAllLayers(null, "exp_probs_b.bias") : b.Get("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), activation,
             "mlp.experts", "gate_proj", "up_proj", "down_proj");
         bool shared = c.FindInt("n_shared_experts", "expert_shared_count") is int count ? count > 0 : b.InAllLayers("mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight") is not null;
         return shared
