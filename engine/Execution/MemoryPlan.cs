@@ -27,8 +27,12 @@ public sealed class MemoryPlan
     {
         int forever = graph.Nodes.Length;
         var lastUse = graph.Nodes.Select((n, i) => Enumerable.Repeat(i, n.Outputs.Length).ToArray()).ToArray();
-        for (int i = 0; i < graph.Nodes.Length; i++)
-            foreach (var input in graph.Nodes[i].Inputs) lastUse[input.Node][input.Output] = i;
+        // An observation may run beside the node that follows, which must not write what it reads.
+        for (int i = 0, done = 0; i < graph.Nodes.Length; i++)
+        {
+            for (done = Math.Max(done, i); graph.Nodes[done].Op.IsObservation && done + 1 < forever; done++) { }
+            foreach (var input in graph.Nodes[i].Inputs) lastUse[input.Node][input.Output] = Math.Max(lastUse[input.Node][input.Output], done);
+        }
         foreach (var output in graph.Outputs) lastUse[output.Value.Node][output.Value.Output] = forever;
 
         var bufferOf = graph.Nodes.Select(n => new int[n.Outputs.Length]).ToArray();
@@ -40,7 +44,7 @@ public sealed class MemoryPlan
             for (int k = 0; k < bufferOf[i].Length; k++)
             {
                 var type = graph.Nodes[i].Outputs[k];
-                bufferOf[i][k] = type.Element == ElementType.KvCache ? -1 : Take(type);
+                bufferOf[i][k] = type.Element == ElementType.KvCache ? -1 : graph.Nodes[i].Op.IsObservation ? Fresh(type) : Take(type);
                 if (bufferOf[i][k] >= 0) (expiring[lastUse[i][k]] ??= []).Add(bufferOf[i][k]);
             }
             if (expiring[i] is not null) free.AddRange(expiring[i]);
@@ -58,14 +62,16 @@ public sealed class MemoryPlan
                 bool fits = widths[candidate].Width >= type.Width, bestFits = widths[best].Width >= type.Width;
                 if (fits != bestFits ? fits : fits ? widths[candidate].Width < widths[best].Width : widths[candidate].Width > widths[best].Width) best = candidate;
             }
-            if (best < 0)
-            {
-                widths.Add(new BufferShape(type.Rows, type.Width));
-                return widths.Count - 1;
-            }
+            if (best < 0) return Fresh(type);
             free.Remove(best);
             if (widths[best].Width < type.Width) widths[best] = new BufferShape(type.Rows, type.Width);
             return best;
+        }
+
+        int Fresh(ValueInfo type)
+        {
+            widths.Add(new BufferShape(type.Rows, type.Width));
+            return widths.Count - 1;
         }
     }
 }

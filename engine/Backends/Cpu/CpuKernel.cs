@@ -6,6 +6,9 @@ internal abstract class CpuKernel
     /// <summary>Phases, with a meeting of the threads after each.</summary>
     public virtual int Phases => 1;
 
+    /// <summary>Whether the threads meet after the last phase. A kernel that only looks runs beside the next one: it has one phase, and nothing in the program reads what it writes.</summary>
+    public virtual bool Meets => true;
+
     /// <summary>Runs a thread's part of a phase. What is computed does not depend on the number of threads.</summary>
     public abstract void Run(CpuStep step, int phase, int thread, int threads);
 

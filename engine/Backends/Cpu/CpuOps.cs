@@ -37,6 +37,8 @@ internal static class CpuOps
         Add<SelectRows>((context, op, node, value) => new SelectRowsKernel(context, node, value));
         Add<Pool>((context, op, node, value) => new PoolKernel(context, op.Kind, node, value));
         Add<Rope>((context, op, node, value) => new RopeKernel(context, op.Spec, node, value));
+        Add<NormScale>((context, op, node, value) => new NormScaleKernel(context, op.Spec, node, value));
+        Add<RowStatistics>((context, op, node, value) => new RowStatisticsKernel(context, op, node, value));
         Add<KvAppend>((context, op, node, value) => new KvAppendKernel(context, op, node));
         Add<Attention>((context, op, node, value) => new AttentionKernel(context, op.Spec, node, value));
     }

@@ -144,7 +144,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
                 {
                     Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(e), null);
                 }
-                _pool.Barrier();
+                if (kernel.Meets || i == _kernels.Length - 1) _pool.Barrier();
             }
             if (start != 0) _ticks![i] += Stopwatch.GetTimestamp() - start;
         }
