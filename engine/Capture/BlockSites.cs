@@ -154,9 +154,6 @@ internal sealed class BlockSites
         AddProjection("q", node.Inputs[0]);
         AddProjection("k", keys[0]);
         if (keys.Length > 1) AddProjection("v", keys[1]);
-        int heads = ((Attention)node.Op).Spec.Heads;
-        foreach (var (name, form) in new[] { ("stat_entropy", SiteForm.AttentionEntropy), ("stat_pmax", SiteForm.AttentionLargest), ("stat_sink", SiteForm.AttentionSink) })
-            _map.Add(SiteNames.In(_block, $"attn.{name}"), output, _block, form: form, width: heads);
         _map.Add(SiteNames.In(_block, "attn.hook_z"), output, _block);
     }
 

@@ -18,6 +18,11 @@ public sealed record CaptureSpec
     /// <summary>One or two directions [count, width] whose products with the rows go into the records, or null.</summary>
     public Weight? Probes { get; init; }
 
+    /// <summary>
+    /// While a model serves: whether requests may begin with cached positions, whose rows are then reported as missing. Otherwise such positions are computed again, so that no row is missing.
+    /// </summary>
+    public bool ReusePrefixes { get; init; }
+
     /// <summary>The outputs that a graph needs for it. Throws <see cref="ArgumentException"/> for names that the graph does not have.</summary>
     public CaptureGraph Apply(Graph graph)
     {

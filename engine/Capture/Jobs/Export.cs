@@ -26,6 +26,14 @@ public static class Export
         });
     }
 
+    /// <summary>Statistics or rows as CSV, whole or not at all.</summary>
+    public static void ToCsv(string path, string output) => AtomicFile.Write(output, stream =>
+    {
+        using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
+        if (StatisticsFile.IsOne(path)) ToCsv(StatisticsFile.Read(path).Sites, writer);
+        else RowsToCsv(path, writer);
+    });
+
     /// <summary>Statistics as CSV: a line for each site, group and fact (or head).</summary>
     public static void ToCsv(IReadOnlyList<SiteStatistics> sites, TextWriter writer)
     {

@@ -56,6 +56,12 @@ internal sealed class CaptureDrain : IDisposable
         }
     }
 
+    /// <summary>Tells the sink of positions that are not captured.</summary>
+    public void Missing(long sequence, int firstPosition, int count)
+    {
+        lock (_sink) _sink.Missing(sequence, firstPosition, count);
+    }
+
     /// <summary>Hands over what was copied and waits for the sink to have seen it; the sink's fault is thrown here.</summary>
     public void Finish()
     {
@@ -98,7 +104,8 @@ internal sealed class CaptureDrain : IDisposable
             {
                 try
                 {
-                    if (_fault is null) _sink.Write(block);
+                    if (_fault is null)
+                        lock (_sink) _sink.Write(block);
                 }
                 catch (Exception e)
                 {

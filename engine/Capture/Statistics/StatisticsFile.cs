@@ -54,6 +54,13 @@ public sealed class StatisticsFile
         });
     }
 
+    /// <summary>Whether a .safetensors file says that it holds statistics.</summary>
+    public static bool IsOne(string path)
+    {
+        using var file = ModelFile.Open(path);
+        return file is CheckpointFolder folder && folder.FileMetadata.ContainsKey("tare.facts");
+    }
+
     /// <summary>Reads a file. Throws <see cref="ModelFileException"/> for one of another kind or version, or that contradicts itself.</summary>
     public static StatisticsFile Read(string path)
     {
