@@ -109,6 +109,34 @@ public sealed class StatisticsConformanceTests
         }
     }
 
+    [Fact]
+    public void Batches_of_rows_give_what_rows_one_by_one_give()
+    {
+        var random = new Random(4);
+        var site = new SiteColumns("x", 48, true, false, false);
+        var (batched, single) = (new SiteStatistics(site), new SiteStatistics(site));
+        var facts = new double[ColumnMoments.Padded(RowFacts.Count)];
+        foreach (int rows in new[] { 200, 64, 1, 77 })
+            for (int r = 0; r < rows; r++)
+            {
+                float scale = (float)Math.Exp(random.NextDouble() * 3), mean = (float)random.NextDouble() * scale, m2 = scale * scale;
+                float[] record = [mean, m2 + mean * mean, m2, (float)(random.NextDouble() - 0.5) * m2 * scale, 3 * m2 * m2, scale, 4 * scale, 7, 48 * (m2 + mean * mean), (float)(random.NextDouble() - 0.5) * scale, 48 * mean, 60 * m2, r % 3, 0, 1, -2];
+                int group = r % 5;
+                batched.PushRecord(record, group);
+                RowFacts.Derive<float>(record, 48, facts);
+                single.PushFacts(facts, group);
+            }
+        batched.PushRecord([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0], 1);
+        batched.Finish();
+        batched.Skipped.Sum().ShouldBe(1);
+        for (int g = 0; g < RowGroup.Count; g++)
+        {
+            batched.Columns[g].Count.ShouldBe(single.Columns[g].Count);
+            for (int f = 0; f < RowFacts.Count && single.Columns[g].Count > 0; f++) Compare(batched.Columns[g][f], single.Columns[g][f], 1e-11, $"group {g} {RowFacts.Names[f]}", extremes: true);
+            if (single.Columns[g].Count > 0) Compare(batched.Elements[g], single.Elements[g], 1e-11, $"elements {g}", extremes: true);
+        }
+    }
+
     private static double[][] Records(float[] raw, float[]? partner, int width)
     {
         var g = new GraphBuilder();
@@ -131,7 +159,12 @@ public sealed class StatisticsConformanceTests
         var shards = model.ShardRows.Select(range =>
         {
             var shard = new SiteStatistics(new SiteColumns(site, width, true, false, false));
-            for (int r = range[0]; r < range[1]; r++) shard.PushRecord<double>(records[r], RowGroup.Of(r % model.Positions, Phase.Prompt));
+            var facts = new double[ColumnMoments.Padded(RowFacts.Count)];
+            for (int r = range[0]; r < range[1]; r++)
+            {
+                RowFacts.Derive<double>(records[r], width, facts);
+                shard.PushFacts(facts, RowGroup.Of(r % model.Positions, Phase.Prompt));
+            }
             return shard;
         }).ToList();
         var whole = shards[0];

@@ -15,12 +15,13 @@ public sealed class CaptureBlock
 {
     private readonly float[][] _values; // [outputs][rows, width]
     private readonly RowLabel[] _labels;
-    private readonly int[] _widths;
+    private readonly int[] _widths, _first; // of each output: elements of a row; the first output that is the same value
 
-    internal CaptureBlock(IReadOnlyList<CaptureOutput> outputs, int rows)
+    internal CaptureBlock(IReadOnlyList<CaptureOutput> outputs, int[] first, int rows)
     {
+        _first = first;
         _widths = [.. outputs.Select(o => o.Width)];
-        _values = [.. _widths.Select(w => new float[checked(rows * w)])];
+        _values = [.. _widths.Select((w, i) => first[i] == i ? new float[checked(rows * w)] : [])];
         _labels = new RowLabel[rows];
     }
 
@@ -33,7 +34,7 @@ public sealed class CaptureBlock
     internal int Capacity => _labels.Length;
 
     /// <summary>A row of an output, by its index in the capture's outputs.</summary>
-    public ReadOnlySpan<float> Row(int output, int row) => _values[output].AsSpan(row * _widths[output], _widths[output]);
+    public ReadOnlySpan<float> Row(int output, int row) => _values[_first[output]].AsSpan(row * _widths[output], _widths[output]);
 
     internal void Add(RowLabel label) => _labels[Rows++] = label;
 

@@ -14,6 +14,7 @@ internal sealed class CaptureDrain : IDisposable
 
     private readonly IReadOnlyList<CaptureOutput> _outputs;
     private readonly OutputId[] _ids;
+    private readonly int[] _first; // sites that are the same value are copied once
     private readonly Channel<CaptureBlock> _full = Channel.CreateBounded<CaptureBlock>(Blocks), _empty = Channel.CreateBounded<CaptureBlock>(Blocks);
     private readonly ICaptureSink _sink;
     private readonly Thread _thread;
@@ -25,7 +26,8 @@ internal sealed class CaptureDrain : IDisposable
     {
         (_outputs, _sink) = (outputs, sink);
         _ids = [.. outputs.Select(o => signature.Output(o.Output))];
-        for (int i = 0; i < Blocks; i++) _empty.Writer.TryWrite(new CaptureBlock(outputs, blockRows));
+        _first = [.. outputs.Select(o => outputs.TakeWhile(p => p.Output != o.Output).Count())];
+        for (int i = 0; i < Blocks; i++) _empty.Writer.TryWrite(new CaptureBlock(outputs, _first, blockRows));
         _thread = new Thread(Drain) { IsBackground = true, Name = "tare capture" };
         _thread.Start();
     }
@@ -48,12 +50,25 @@ internal sealed class CaptureDrain : IDisposable
             while (at + count < labels.Length && labels[at + count].Row >= 0 && block.Rows < block.Capacity) block.Add(labels[at + count++]);
             for (int o = 0; o < _ids.Length; o++)
             {
+                if (_first[o] != o) continue;
                 int width = _outputs[o].Width;
                 block.Fill(o, first, program.Output<float>(ticket, _ids[o]).Slice(at * width, count * width));
             }
             at += count;
             if (block.Rows == block.Capacity) Hand();
         }
+    }
+
+    /// <summary>Hands over what was copied and waits until the sink has seen all of it.</summary>
+    public void Flush()
+    {
+        if (_current is { Rows: > 0 }) Hand();
+        var all = new List<CaptureBlock>();
+        if (_current is not null) all.Add(_current);
+        _current = null;
+        while (all.Count < Blocks) all.Add(Take());
+        foreach (var block in all) _empty.Writer.TryWrite(block);
+        _fault?.Throw();
     }
 
     /// <summary>Tells the sink of positions that are not captured.</summary>

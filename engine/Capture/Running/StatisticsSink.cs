@@ -6,6 +6,7 @@ namespace Tare.Capture.Running;
 public sealed class StatisticsSink : ICaptureSink
 {
     private readonly (int Record, int Rows)[] _outputs; // of each site, −1 = none
+    private readonly int[] _same;                       // the first site that is the same value; itself for most
     private readonly Action<long, SiteStatistics[]>? _finished;
     private readonly RunningMerge _merge = new();
     private readonly int[] _groups = new int[4096];
@@ -19,6 +20,10 @@ public sealed class StatisticsSink : ICaptureSink
         Sites = Columns(capture);
         var outputs = capture.Outputs.Select((o, i) => (o, i)).ToList();
         _outputs = [.. Sites.Select(s => (Find(s.Name, CaptureLevel.Record), s.IsHeads || s.HasChannels ? Find(s.Name, CaptureLevel.Rows) : -1))];
+        // A block's end is the next one's entry: counted once, written under both names.
+        string[] names = [.. capture.Outputs.Select(o => o.Output)];
+        string Key((int Record, int Rows) o) => $"{(o.Record < 0 ? "" : names[o.Record])}|{(o.Rows < 0 ? "" : names[o.Rows])}";
+        _same = [.. _outputs.Select(o => Array.FindIndex(_outputs, other => Key(other) == Key(o)))];
 
         int Find(string name, CaptureLevel level) => outputs.Where(x => x.o.Site.Name == name && x.o.Level == level).Select(x => x.i).DefaultIfEmpty(-1).First();
     }
@@ -63,8 +68,9 @@ public sealed class StatisticsSink : ICaptureSink
     private void Push(CaptureBlock block, int first, int end)
     {
         for (int r = first; r < end; r++) _groups[r - first] = RowGroup.Of(block.Labels[r].Position, block.Labels[r].Phase);
-        for (int s = 0; s < _outputs.Length; s++)
+        Parallel.For(0, _outputs.Length, s =>
         {
+            if (_same[s] != s) return;
             var site = _chunk![s];
             var (record, rows) = _outputs[s];
             for (int r = first; r < end; r++)
@@ -75,7 +81,7 @@ public sealed class StatisticsSink : ICaptureSink
                 if (site.Site.IsHeads) site.PushHeads(block.Row(rows, r), group);
                 else site.PushChannels(block.Row(rows, r), group);
             }
-        }
+        });
     }
 
     private void Begin(long id)
@@ -87,6 +93,9 @@ public sealed class StatisticsSink : ICaptureSink
     private void End()
     {
         if (_chunk is null) return;
+        foreach (var site in _chunk) site.Finish();
+        for (int s = 0; s < _same.Length; s++)
+            if (_same[s] != s) _chunk[s] = _chunk[_same[s]].CopyAs(Sites[s]);
         if (_finished is null) _merge.Add(_chunk);
         else _finished(_id, _chunk);
         _chunk = null;

@@ -68,6 +68,12 @@ public sealed class ColumnMoments
         Count += later.Count;
     }
 
+    /// <summary>Adds rows to one column only; <see cref="AddCount"/> follows when all columns have them.</summary>
+    internal void Merge(int column, in Moments later) => this[column] = Moments.Merge(this[column], later);
+
+    /// <summary>Counts rows that every column has taken.</summary>
+    internal void AddCount(int rows) => Count += rows;
+
     /// <summary>[columns, 7]: count, mean, M2, M3, M4, min, max.</summary>
     public void CopyTo(Span<double> target)
     {

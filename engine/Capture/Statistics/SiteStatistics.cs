@@ -13,7 +13,8 @@ public sealed record SiteColumns(string Name, int Width, bool HasPartner, bool I
 /// <summary>Statistics of one site: for each group the facts of its rows, all elements at once, channels or heads.</summary>
 public sealed class SiteStatistics
 {
-    private readonly double[] _facts;
+    private readonly double[] _facts; // scratch of a batch
+    private RowBatch?[]? _batches;    // [groups], until the statistics are finished
 
     /// <summary>Nothing yet.</summary>
     public SiteStatistics(SiteColumns site)
@@ -24,7 +25,8 @@ public sealed class SiteStatistics
         Elements = [.. Enumerable.Repeat(Moments.Empty, RowGroup.Count)];
         Channels = site.HasChannels ? [.. Enumerable.Range(0, RowGroup.Count).Select(_ => new ChannelMoments(site.Width))] : null;
         Skipped = new long[RowGroup.Count];
-        _facts = new double[ColumnMoments.Padded(columns)];
+        _facts = new double[site.IsHeads ? ColumnMoments.Padded(columns) : RowFacts.Count * RowBatch.Rows];
+        _batches = site.IsHeads ? null : new RowBatch?[RowGroup.Count];
     }
 
     /// <summary>The site.</summary>
@@ -42,20 +44,41 @@ public sealed class SiteStatistics
     /// <summary>[groups] rows that hold NaN or infinite elements and are in no other number.</summary>
     public long[] Skipped { get; }
 
-    /// <summary>Adds a row's record [16].</summary>
-    public void PushRecord<T>(ReadOnlySpan<T> record, int group) where T : System.Numerics.INumber<T>
+    /// <summary>Adds a row's record [16]; <see cref="Finish"/> follows the last one.</summary>
+    public void PushRecord(ReadOnlySpan<float> record, int group)
     {
-        double mean = double.CreateTruncating(record[RowRecord.Mean]);
-        if (record[RowRecord.NonFinite] != T.Zero || !double.IsFinite(mean))
+        if (record[RowRecord.NonFinite] != 0 || !float.IsFinite(record[RowRecord.MeanSquare]) || !float.IsFinite(record[RowRecord.Moment4]))
         {
             Skipped[group]++;
             return;
         }
-        RowFacts.Derive(record, Site.Width, _facts);
-        Columns[group].Push(_facts);
-        double n = Site.Width, largest = _facts[(int)RowFact.AbsMax];
-        // The smallest and largest element are not in the record; their magnitude is.
-        Elements[group] = Moments.Merge(Elements[group], new Moments(n, mean, n * _facts[(int)RowFact.Variance], n * _facts[(int)RowFact.M3], n * _facts[(int)RowFact.M4], -largest, largest));
+        var batch = _batches![group] ??= new RowBatch();
+        batch.Add(record);
+        if (batch.Count == RowBatch.Rows) batch.Empty(Site.Width, _facts, Columns[group], ref Elements[group]);
+    }
+
+    /// <summary>Counts the rows of batches that are not full.</summary>
+    public void Finish()
+    {
+        for (int g = 0; g < RowGroup.Count; g++) _batches?[g]?.Empty(Site.Width, _facts, Columns[g], ref Elements[g]);
+        _batches = null;
+    }
+
+    /// <summary>Adds one row's facts [at least <see cref="RowFacts.Count"/>, rounded up to vectors] in double, one by one.</summary>
+    internal void PushFacts(ReadOnlySpan<double> facts, int group)
+    {
+        Columns[group].Push(facts);
+        double n = Site.Width, mean = facts[(int)RowFact.Mean], largest = facts[(int)RowFact.AbsMax];
+        Elements[group] = Moments.Merge(Elements[group], new Moments(n, mean, n * facts[(int)RowFact.Variance], n * facts[(int)RowFact.M3], n * facts[(int)RowFact.M4], -largest, largest));
+    }
+
+    /// <summary>The same statistics under the name of another site that is the same value.</summary>
+    internal SiteStatistics CopyAs(SiteColumns site)
+    {
+        var copy = new SiteStatistics(site);
+        copy.Finish();
+        copy.Merge(this, sameSite: false);
+        return copy;
     }
 
     /// <summary>Adds a row of one value a head.</summary>
@@ -74,9 +97,13 @@ public sealed class SiteStatistics
     }
 
     /// <summary>Adds rows that come after these.</summary>
-    public void Merge(SiteStatistics later)
+    public void Merge(SiteStatistics later) => Merge(later, sameSite: true);
+
+    private void Merge(SiteStatistics later, bool sameSite)
     {
-        if (later.Site != Site) throw new ArgumentException($"statistics of {later.Site} don't fit {Site}");
+        Finish();
+        later.Finish();
+        if (sameSite && later.Site != Site) throw new ArgumentException($"statistics of {later.Site} don't fit {Site}");
         for (int g = 0; g < RowGroup.Count; g++)
         {
             Columns[g].Merge(later.Columns[g]);

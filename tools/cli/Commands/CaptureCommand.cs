@@ -25,7 +25,7 @@ internal static class CaptureCommand
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();
         var command = new Command("capture", "Capture statistics or rows of the residual stream.") { file, model, sites, statistics, raw, channels, type, shard, generate, context, precision, threads, noMap, json, output };
-        foreach (var sub in new[] { CaptureSitesCommand.Create(), CaptureMergeCommand.Create(), CaptureShowCommand.Create(), CaptureExportCommand.Create() }) command.Subcommands.Add(sub);
+        foreach (var sub in new[] { CaptureSitesCommand.Create(), CaptureMergeCommand.Create(), CaptureShowCommand.Create(), CaptureExportCommand.Create(), CaptureBenchCommand.Create() }) command.Subcommands.Add(sub);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(statistics) && arguments.GetValue(raw)) throw new UsageException("capture: give either --stats or --raw");
