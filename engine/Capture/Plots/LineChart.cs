@@ -95,12 +95,12 @@ public static class Figure
         for (double tick = Math.Ceiling(minimum / step) * step; tick <= maximum + 1e-9 * step; tick += step) yield return Math.Abs(tick) < step * 1e-6 ? 0 : tick;
     }
 
-    // Powers of ten; with fewer than two of them also 2 and 5 times those.
+    // Powers of ten; with fewer than two of them also 2 and 5 times those, within one of them 3 and 7 times too.
     private static IEnumerable<double> LogTicks(double minimum, double maximum)
     {
         bool fine = Math.Floor(maximum) - Math.Ceiling(minimum) < 2;
         for (int power = (int)Math.Floor(minimum); power <= Math.Ceiling(maximum); power++)
-            foreach (double factor in fine ? new double[] { 1, 2, 5 } : [1])
+            foreach (double factor in fine ? maximum - minimum < 1 ? new double[] { 1, 2, 3, 5, 7 } : new double[] { 1, 2, 5 } : [1])
                 if (Math.Log10(factor) + power is var at && at >= minimum && at <= maximum) yield return factor * Math.Pow(10, power);
     }
 }
