@@ -7,7 +7,8 @@ namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>The record of each row of [rows, width] → [rows, 16], in two passes over a row that is still in cache: sums and extremes, then the central moments about the mean of the first.</summary>
 /// <remarks>
-/// Runs beside the next kernel, without a meeting of its own; where rows are few the last thread gets them of other kernels and the first one here. Sums run over 2 × 16 lanes in index order, then the fixed
+/// Runs beside the next kernel, without a meeting of its own; a thread takes the rows that it takes of other kernels, which are in its cache, but where rows are fewer than threads the last thread gets them there and
+/// the first one here. Sums run over 2 × 16 lanes in index order, then the fixed
 /// tree. Counting (elements that are no numbers, outliers) and the index of the largest element cost a third pass only where there is something to count, and an early exit.
 /// </remarks>
 internal sealed unsafe class RowStatisticsKernel : CpuKernel
@@ -32,7 +33,8 @@ internal sealed unsafe class RowStatisticsKernel : CpuKernel
 
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
-        var (first, end) = Part(step.RowsOf(_rows), threads - 1 - thread, threads);
+        int rows = step.RowsOf(_rows);
+        var (first, end) = Part(rows, rows < threads ? threads - 1 - thread : thread, threads);
         for (int r = first; r < end; r++)
         {
             float* x = _x + (long)r * _width, record = _y + (long)r * RowRecord.Words;
