@@ -9,25 +9,67 @@ public static partial class SiteAliases
 {
     private static readonly Dictionary<string, string> Modules = new(StringComparer.Ordinal)
     {
-        [""] = "hook_resid_post", [".input"] = "hook_resid_pre",
-        [".self_attn"] = "attn.hook_out", [".attn"] = "attn.hook_out", [".attention"] = "attn.hook_out", [".self_attention"] = "attn.hook_out", [".mlp"] = "mlp.hook_out", [".block_sparse_moe"] = "mlp.hook_out", [".ffn"] = "mlp.hook_out",
-        [".input_layernorm"] = "ln1.hook_out", [".ln_1"] = "ln1.hook_out", [".norm_1"] = "ln1.hook_out", [".self_attn_layer_norm"] = "ln1.hook_out", [".ln_attn"] = "ln1.hook_out",
-        [".ln_2"] = "ln2.hook_out", [".norm_2"] = "ln2.hook_out", [".final_layer_norm"] = "ln2.hook_out", [".pre_feedforward_layernorm"] = "ln2.hook_out", [".ln_mlp"] = "ln2.hook_out",
-        [".post_self_attn_layernorm"] = "ln1_post.hook_out", [".post_feedforward_layernorm"] = "ln2_post.hook_out", [".post_mlp_layernorm"] = "ln2_post.hook_out",
-        [".self_attn.q_proj"] = "attn.hook_q", [".self_attn.k_proj"] = "attn.hook_k", [".self_attn.v_proj"] = "attn.hook_v",
-        [".self_attn.o_proj"] = "attn.hook_out", [".self_attn.o_proj.input"] = "attn.hook_z", [".mlp.gate_proj"] = "mlp.hook_pre", [".mlp.up_proj"] = "mlp.hook_pre_linear", [".mlp.down_proj"] = "mlp.hook_out", [".mlp.down_proj.input"] = "mlp.hook_post",
+        [""] = "hook_resid_post",
+        [".input"] = "hook_resid_pre",
+        [".self_attn"] = "attn.hook_out",
+        [".attn"] = "attn.hook_out",
+        [".attention"] = "attn.hook_out",
+        [".self_attention"] = "attn.hook_out",
+        [".mlp"] = "mlp.hook_out",
+        [".block_sparse_moe"] = "mlp.hook_out",
+        [".ffn"] = "mlp.hook_out",
+        [".input_layernorm"] = "ln1.hook_out",
+        [".ln_1"] = "ln1.hook_out",
+        [".norm_1"] = "ln1.hook_out",
+        [".self_attn_layer_norm"] = "ln1.hook_out",
+        [".ln_attn"] = "ln1.hook_out",
+        [".ln_2"] = "ln2.hook_out",
+        [".norm_2"] = "ln2.hook_out",
+        [".final_layer_norm"] = "ln2.hook_out",
+        [".pre_feedforward_layernorm"] = "ln2.hook_out",
+        [".ln_mlp"] = "ln2.hook_out",
+        [".post_self_attn_layernorm"] = "ln1_post.hook_out",
+        [".post_feedforward_layernorm"] = "ln2_post.hook_out",
+        [".post_mlp_layernorm"] = "ln2_post.hook_out",
+        [".self_attn.q_proj"] = "attn.hook_q",
+        [".self_attn.k_proj"] = "attn.hook_k",
+        [".self_attn.v_proj"] = "attn.hook_v",
+        [".self_attn.o_proj"] = "attn.hook_out",
+        [".self_attn.o_proj.input"] = "attn.hook_z",
+        [".mlp.gate_proj"] = "mlp.hook_pre",
+        [".mlp.up_proj"] = "mlp.hook_pre_linear",
+        [".mlp.down_proj"] = "mlp.hook_out",
+        [".mlp.down_proj.input"] = "mlp.hook_post",
     };
 
     private static readonly Dictionary<string, string> Tensors = new(StringComparer.Ordinal)
     {
-        ["attn_norm"] = "ln1.hook_out", ["Qcur"] = "attn.hook_q", ["Kcur"] = "attn.hook_k", ["Vcur"] = "attn.hook_v", ["kqv_out"] = "attn.hook_z", ["attn_out"] = "attn.hook_out", ["ffn_inp"] = "hook_resid_mid",
-        ["ffn_norm"] = "ln2.hook_out", ["ffn_out"] = "mlp.hook_out", ["l_out"] = "hook_resid_post", ["attn_post_norm"] = "ln1_post.hook_out", ["ffn_post_norm"] = "ln2_post.hook_out",
+        ["attn_norm"] = "ln1.hook_out",
+        ["Qcur"] = "attn.hook_q",
+        ["Kcur"] = "attn.hook_k",
+        ["Vcur"] = "attn.hook_v",
+        ["kqv_out"] = "attn.hook_z",
+        ["attn_out"] = "attn.hook_out",
+        ["ffn_inp"] = "hook_resid_mid",
+        ["ffn_norm"] = "ln2.hook_out",
+        ["ffn_out"] = "mlp.hook_out",
+        ["l_out"] = "hook_resid_post",
+        ["attn_post_norm"] = "ln1_post.hook_out",
+        ["ffn_post_norm"] = "ln2_post.hook_out",
     };
 
     private static readonly Dictionary<string, string> Whole = new(StringComparer.Ordinal)
     {
-        ["model.embed_tokens"] = SiteNames.Embed, ["transformer.wte"] = SiteNames.Embed, ["inp_embd"] = SiteNames.Embed, ["embed.hook_out"] = SiteNames.Embed, ["transformer.wpe"] = SiteNames.PositionEmbed, ["pos_embed.hook_out"] = SiteNames.PositionEmbed,
-        ["model.norm"] = SiteNames.FinalOut, ["transformer.ln_f"] = SiteNames.FinalOut, ["gpt_neox.final_layer_norm"] = SiteNames.FinalOut, ["result_norm"] = SiteNames.FinalOut,
+        ["model.embed_tokens"] = SiteNames.Embed,
+        ["transformer.wte"] = SiteNames.Embed,
+        ["inp_embd"] = SiteNames.Embed,
+        ["embed.hook_out"] = SiteNames.Embed,
+        ["transformer.wpe"] = SiteNames.PositionEmbed,
+        ["pos_embed.hook_out"] = SiteNames.PositionEmbed,
+        ["model.norm"] = SiteNames.FinalOut,
+        ["transformer.ln_f"] = SiteNames.FinalOut,
+        ["gpt_neox.final_layer_norm"] = SiteNames.FinalOut,
+        ["result_norm"] = SiteNames.FinalOut,
     };
 
     /// <summary>The canonical pattern of a name or pattern; what is no alias is given back.</summary>
