@@ -32,7 +32,7 @@ public sealed class MemoryPlan
         int forever = graph.Nodes.Length;
         var lastUse = graph.Nodes.Select((n, i) => Enumerable.Repeat(i, n.Outputs.Length).ToArray()).ToArray();
         for (int i = 0; i < graph.Nodes.Length; i++)
-            foreach (var input in graph.Nodes[i].Inputs) lastUse[input.Node][input.Output] = i;
+            foreach (var input in graph.Nodes[i].Inputs) lastUse[input.Node][input.Output] = Math.Max(lastUse[input.Node][input.Output], i);
         foreach (var output in graph.Outputs) lastUse[output.Value.Node][output.Value.Output] = forever;
 
         var bufferOf = graph.Nodes.Select(n => new int[n.Outputs.Length]).ToArray();

@@ -5,14 +5,14 @@ namespace Tare.Execution;
 /// <summary>Runs whole sequences through a graph in one step on any backend, with pages allocated in order: for tests, tools and short texts.</summary>
 public static class WholeSequences
 {
-    /// <summary>One sequence in steps of <paramref name="chunk"/> tokens; outputs of all steps joined. A graph without caches (an encoder) runs whole.</summary>
-    public static Dictionary<string, T[]> RunChunked<T>(IBackend backend, Graph graph, int[] tokens, int chunk, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) where T : unmanaged
+    /// <summary>One sequence in steps of <paramref name="chunk"/> tokens; outputs of all steps joined. Weights come from <paramref name="shared"/> where it is given. A graph without caches (an encoder) runs whole.</summary>
+    public static Dictionary<string, T[]> RunChunked<T>(IBackend backend, Graph graph, int[] tokens, int chunk, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, IWeightStore? shared = null) where T : unmanaged
     {
         if (tokens.Length == 0) throw new ArgumentException("there are no tokens");
         var kv = KvLayout.Of(graph);
         chunk = kv.Groups.IsEmpty ? tokens.Length : Math.Min(chunk, tokens.Length);
-        using var weights = backend.CreateWeightStore();
-        using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), progress, cancel);
+        using var weights = shared is null ? backend.CreateWeightStore() : null;
+        using var program = backend.Compile(graph, shared ?? weights!, new ProgramLimits(chunk, 1, chunk), progress, cancel);
         var layout = StateLayout.ForOneSequence(kv, tokens.Length, chunk);
         using var state = backend.CreateState(layout);
         var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());

@@ -53,7 +53,7 @@ public static class Fuser
                     if (user >= 0 ? --single[user] == 0 : user != item && --waiting[-1 - user] == 0) ready.Enqueue(user, user >= 0 ? user : groups[-1 - user].Nodes[0]);
             }
         }
-        if (moved.Count < graph.Outputs.Length || graph.Outputs.Any(o => !moved.ContainsKey(o.Value))) throw new GraphException($"the groups of {pattern.Name} depend on each other");
+        if (graph.Outputs.Any(o => !moved.ContainsKey(o.Value))) throw new GraphException($"the groups of {pattern.Name} depend on each other");
         var hidden = graph.HiddenStates.All(moved.ContainsKey) ? graph.HiddenStates.Select(v => moved[v]) : [];
         return Verifier.Verify(new Graph(placed.ToImmutable(), [.. graph.Outputs.Select(o => o with { Value = moved[o.Value] })], [.. hidden], graph.Blocks));
     }

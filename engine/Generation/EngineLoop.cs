@@ -18,13 +18,14 @@ internal sealed record LoopLimits(int Context, int Sequences, int BatchTokens);
 /// </summary>
 internal sealed class EngineLoop : IAsyncDisposable
 {
-    private readonly IProgram _program;
+    private readonly IProgram _plain;
+    private IProgram _program; // the plain one, or the variant of a capture
     private readonly IState[] _states;
     private readonly KvPages _pages;
     private readonly KvLayout _kv;
     private readonly LoopLimits _limits;
     private readonly IReadOnlySet<int> _ends;
-    private readonly OutputId _logits;
+    private OutputId _logits;
     private readonly int _vocabulary;
     private readonly bool _reuse;
     private readonly Thread _thread;
@@ -37,11 +38,12 @@ internal sealed class EngineLoop : IAsyncDisposable
     private readonly List<int> _pageTable = [], _pageStarts = [], _outputs = [], _tokens = [];
     private readonly List<SequenceRows> _rows = [];
     private readonly List<(Request Request, bool Output)> _scheduled = [];
+    private LoopCapture? _capture;
     private bool _disposing;
 
     public EngineLoop(IProgram program, IState state, LoopLimits limits, IReadOnlySet<int> ends)
     {
-        (_program, _limits, _ends, _kv) = (program, limits, ends, state.Layout.Kv);
+        (_plain, _program, _limits, _ends, _kv) = (program, program, limits, ends, state.Layout.Kv);
         _states = _kv.Groups.IsEmpty ? [] : [state];
         _pages = new KvPages(state.Layout, state.CopyPage);
         _reserved = new long[_kv.Groups.Length];
@@ -107,12 +109,30 @@ internal sealed class EngineLoop : IAsyncDisposable
         _idle.Remove(session);
     }
 
+    /// <summary>On the loop's thread: from the next step on rows go to a capture too. Requests that run have rows that are missing.</summary>
+    public void Begin(LoopCapture capture)
+    {
+        if (_capture is not null) throw new InvalidOperationException("a capture is running; end it first");
+        (_capture, _program, _logits) = (capture, capture.Program, capture.Program.Signature.Output(GraphBuilder.LogitsOutput));
+        foreach (var request in _running) capture.Missing(request);
+    }
+
+    /// <summary>On the loop's thread: back to the plain program.</summary>
+    public void End(LoopCapture capture)
+    {
+        if (_capture != capture) return;
+        (_capture, _program, _logits) = (null, _plain, _plain.Signature.Output(GraphBuilder.LogitsOutput));
+    }
+
+    /// <summary>What a variant of the program must be able to take.</summary>
+    public ProgramLimits ProgramLimits => _plain.Signature.Limits;
+
     public async ValueTask DisposeAsync()
     {
         _commands.Writer.TryWrite(() => _disposing = true);
         _commands.Writer.TryComplete();
         await _stopped.Task;
-        _program.Dispose();
+        _plain.Dispose();
         foreach (var state in _states) state.Dispose();
     }
 
@@ -186,17 +206,19 @@ internal sealed class EngineLoop : IAsyncDisposable
     private void TakeCache(Request request)
     {
         var tokens = CollectionsMarshal.AsSpan(request.Tokens);
+        bool reuse = _reuse && _capture?.Recomputes != true;
         if (request.Session?.Cache is { } own)
         {
             request.Session.Cache = null;
             _idle.Remove(request.Session);
             int same = Math.Min(tokens.CommonPrefixLength(CollectionsMarshal.AsSpan(request.Session.CachedTokens)), Math.Min(own.Length, tokens.Length - 1));
-            if (_reuse && _pages.Truncate(own, same) > 0) request.Cache = own;
+            if (reuse && _pages.Truncate(own, same) > 0) request.Cache = own;
             else _pages.Release(own);
         }
         request.Cache ??= _pages.Create();
-        if (_reuse && request.Cache.Length == 0) _pages.Adopt(request.Cache, tokens);
+        if (reuse && request.Cache.Length == 0) _pages.Adopt(request.Cache, tokens);
         request.ReusedTokens = request.Cache.Length;
+        _capture?.Missing(request);
     }
 
     private void Step()
@@ -212,6 +234,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         };
         var ticket = _program.Enqueue(step, _states);
         _program.Wait(ticket);
+        _capture?.Append(ticket);
         Postprocess(_outputs.Count == 0 ? [] : _program.Output<float>(ticket, _logits));
         _program.Release(ticket);
     }
@@ -225,6 +248,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         _pageStarts.Clear();
         _pageStarts.Add(0);
         _scheduled.Clear();
+        _capture?.Clear();
         // One row for each that generates is kept free of the prompts' share.
         int generating = 0;
         foreach (var request in _running)
@@ -242,6 +266,7 @@ internal sealed class EngineLoop : IAsyncDisposable
             bool generated = request.Tokens.Count > request.PromptTokens;
             _rows.Add(new SequenceRows(_rows.Count, _tokens.Count, rows, position, generated ? Phase.Generated : Phase.Prompt, request.Tokens.Count));
             _tokens.AddRange(CollectionsMarshal.AsSpan(request.Tokens).Slice(position, rows));
+            _capture?.Add(request, position, rows);
             foreach (var table in cache.Tables)
             {
                 _pageTable.AddRange(CollectionsMarshal.AsSpan(table));

@@ -1,5 +1,7 @@
 using System.Collections.Frozen;
 using Tare.Backends.Cpu;
+using Tare.Capture;
+using Tare.Capture.Running;
 using Tare.Execution;
 using Tare.Formats;
 using Tare.Graphs;
@@ -80,6 +82,43 @@ public sealed class Model : IAsyncDisposable
         return new Session(this);
     }
 
+    /// <summary>
+    /// One sequence from an empty cache, with the rows of the selected sites (<see cref="SiteSelector"/>) and the logits of every position. Sessions go on meanwhile. Throws <see cref="ArgumentException"/> for
+    /// names that are no sites.
+    /// </summary>
+    public Task<ActivationCache> RunWithCacheAsync(IReadOnlyList<int> ids, string selector, CancellationToken cancel = default) => Task.Run(() =>
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        CheckTokens(ids);
+        var capture = new CaptureSpec { Rows = selector }.Apply(Graph);
+        return new ActivationCache(capture, [.. ids], WholeSequences.RunChunked<float>(_backend, capture.Graph, [.. ids], Loop.ProgramLimits.MaxRows, cancel: cancel, shared: _weights));
+    }, cancel);
+
+    /// <summary>
+    /// From the next step on, records or rows of all sessions go to a sink, until the result is disposed. The weights are shared and running conversations go on; their logits keep every bit. One capture at a
+    /// time; the sink is called on a thread of its own and holds the model up when it is slow. What it throws comes out of disposing the result.
+    /// </summary>
+    public async Task<RunningCapture> CaptureAsync(CaptureSpec spec, Func<CaptureGraph, ICaptureSink> sink)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var capture = spec.Apply(Graph);
+        return await Loop.Call(() =>
+        {
+            var program = _backend.Compile(capture.Graph, _weights, Loop.ProgramLimits);
+            var running = new LoopCapture(capture, program, sink(capture), spec);
+            try
+            {
+                Loop.Begin(running);
+            }
+            catch
+            {
+                running.Dispose();
+                throw;
+            }
+            return new RunningCapture(Loop, running);
+        });
+    }
+
     /// <summary>Waits for the running step, ends all requests, and frees everything; the file is unmapped last.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -98,11 +137,16 @@ public sealed class Model : IAsyncDisposable
         if (tokens.Count >= Context) throw new ContextFullException(tokens.Count, Context);
         if (options.MaxTokens is < 1) throw new ArgumentException($"MaxTokens = {options.MaxTokens} must be ≥ 1");
         if (options.LogProbabilities is < 0) throw new ArgumentException($"LogProbabilities = {options.LogProbabilities} must be ≥ 0");
-        foreach (int id in tokens)
-            if (id < 0 || id >= Loop.Vocabulary) throw new ArgumentException($"token id {id} is outside of {Loop.Vocabulary} tokens");
+        CheckTokens(tokens);
         var request = new Request(tokens, options, Loop.Vocabulary, Context, _tokenizer, cancel) { Session = session };
         Loop.Submit(request);
         return request;
+    }
+
+    private void CheckTokens(IReadOnlyList<int> tokens)
+    {
+        foreach (int id in tokens)
+            if (id < 0 || id >= Loop.Vocabulary) throw new ArgumentException($"token id {id} is outside of {Loop.Vocabulary} tokens");
     }
 
     private static Model Load(string path, ModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancel)

@@ -8,6 +8,8 @@ namespace Tare.Generation;
 /// <summary>A request inside the engine loop: its tokens, its pages, its sampler, its channel. Touched by the loop thread alone, apart from <see cref="Channel"/> and <see cref="Cancel"/>.</summary>
 internal sealed class Request
 {
+    private static long _count;
+
     private readonly IncrementalDecoder? _decoder;
     private readonly StopMatcher _stops;
     private long _admitted, _firstToken;
@@ -24,6 +26,9 @@ internal sealed class Request
         _stops = new StopMatcher(options.Stop);
         Channel = System.Threading.Channels.Channel.CreateUnbounded<GeneratedPiece>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     }
+
+    /// <summary>Number of the request in this process: what captured rows call their sequence.</summary>
+    public long Id { get; } = Interlocked.Increment(ref _count) - 1;
 
     public GenerationOptions Options { get; }
 

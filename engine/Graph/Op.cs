@@ -12,6 +12,9 @@ public abstract record Op
     /// <summary>The weights that this op reads, in a fixed order.</summary>
     public virtual IEnumerable<Weight> Weights => [];
 
+    /// <summary>Whether the op only looks: nothing but outputs of the graph read what it gives, so a backend may run it wherever the row is at hand.</summary>
+    public virtual bool IsObservation => false;
+
     /// <summary>Checks attributes and inputs and gives the output types. Throws <see cref="GraphException"/>.</summary>
     public abstract ImmutableArray<ValueInfo> Infer(ReadOnlySpan<ValueInfo> inputs);
 

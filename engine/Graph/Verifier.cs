@@ -33,6 +33,8 @@ public static class Verifier
             if (inputs.Any(t => t.Element == ElementType.KvCache) && node.Op is not Attention) Fail(i, node, "reads a cache, which only Attention does");
             if (node.Block < -1 || node.Block >= graph.Blocks) Fail(i, node, $"block {node.Block} of {graph.Blocks}");
             if (node.Op is not Linear { Adapters.IsEmpty: true } && node.Inputs.Any(v => graph.OpOf(v) is QuantizeRows)) Fail(i, node, "reads integers of QuantizeRows, which only a Linear without adapters may");
+            foreach (var value in node.Inputs)
+                if (graph.OpOf(value).IsObservation) Fail(i, node, $"reads {value} of {graph.OpOf(value).Name}, which only outputs of the graph may");
             if (node.Op is KvAppend append && !layers.Add(append.Layer)) Fail(i, node, $"cache {append.Layer} is written twice");
             if (node.Op is Attention attention && inputs.Length == 2) CheckCache(graph, i, node, attention);
         }

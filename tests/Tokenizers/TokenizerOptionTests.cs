@@ -85,10 +85,10 @@ public sealed class TokenizerOptionTests : IDisposable
                         }
                         return clock.Elapsed.TotalSeconds;
                     }
-                    double small = Seconds(500);
-                    // Forty times the length: quadratic work would take 1,600 times as long.
-                    double large = Math.Min(Seconds(20_000), Seconds(20_000));
-                    (large / Math.Max(small, 5e-4)).ShouldBeLessThan(400, $"{rule}: {run} of '{unit}'");
+                    // Forty times the length: quadratic work would take 1,600 times as long, however often it is tried.
+                    double ratio = double.PositiveInfinity;
+                    for (int attempt = 0; attempt < 6 && ratio >= 400; attempt++) ratio = Seconds(20_000) / Math.Max(Seconds(500), 5e-4);
+                    ratio.ShouldBeLessThan(400, $"{rule}: {run} of '{unit}'");
                 }
         }
     }

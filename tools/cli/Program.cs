@@ -18,7 +18,7 @@ internal static class Program
     {
         var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
         {
-            RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), QuantizeCommand.Create(), NormCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
+            RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), CaptureCommand.Create(), QuantizeCommand.Create(), NormCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
         };
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)

@@ -49,6 +49,8 @@ internal static class CpuOps
         AddRows<SelectRows>((context, op, inputs) => new SelectRowsFunction(inputs[0].Width));
         AddRows<Rope>((context, op, inputs) => new RopeFunction(context, op.Spec));
         AddRows<KvAppend>((context, op, inputs) => new KvAppendFunction(op));
+        AddRows<NormScale>((context, op, inputs) => new NormScaleFunction(op.Spec, inputs[0].Width));
+        AddRows<RowStatistics>((context, op, inputs) => new RowStatisticsFunction(context, op, inputs[0].Width, inputs.Length == 2));
         Add<Linear>((context, op, node, value) =>
         {
             var product = Columns(context, new FusedColumns(1, [new FusedPart(op, [0], 1)], [1]), node, value);

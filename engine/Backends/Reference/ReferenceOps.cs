@@ -38,6 +38,8 @@ internal static class ReferenceOps
         Add<SelectRows>(Columns.SelectRows);
         Add<Pool>(Columns.Pool);
         Add<Rope>(Rotary.Rotate);
+        Add<NormScale>(Observations.NormScale);
+        Add<RowStatistics>(Observations.RowStatistics);
         Add<KvAppend>(AttentionOps.Append);
         Add<Attention>(AttentionOps.Attend);
     }

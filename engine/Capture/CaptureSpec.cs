@@ -1,0 +1,45 @@
+using Tare.Graphs;
+using Tare.Graphs.Weights;
+
+namespace Tare.Capture;
+
+/// <summary>What a capture takes.</summary>
+public sealed record CaptureSpec
+{
+    /// <summary>Sites whose rows are recorded in statistics (<see cref="SiteSelector"/>), or null.</summary>
+    public string? Statistics { get; init; }
+
+    /// <summary>Whether statistics count every channel too: that needs the rows themselves.</summary>
+    public bool Channels { get; init; }
+
+    /// <summary>Sites whose rows are kept whole, or null.</summary>
+    public string? Rows { get; init; }
+
+    /// <summary>One or two directions [count, width] whose products with the rows go into the records, or null.</summary>
+    public Weight? Probes { get; init; }
+
+    /// <summary>
+    /// While a model serves: whether requests may begin with cached positions, whose rows are then reported as missing. Otherwise such positions are computed again, so that no row is missing.
+    /// </summary>
+    public bool ReusePrefixes { get; init; }
+
+    /// <summary>The outputs that a graph needs for it. Throws <see cref="ArgumentException"/> for names that the graph does not have.</summary>
+    public CaptureGraph Apply(Graph graph)
+    {
+        var map = SiteMap.Of(graph);
+        var wanted = new List<(Site, CaptureLevel)>();
+        foreach (var site in Statistics is null ? [] : SiteSelector.Select(map, Statistics))
+        {
+            bool heads = IsHeads(site);
+            if (!heads) wanted.Add((site, CaptureLevel.Record));
+            if (heads || Channels) wanted.Add((site, CaptureLevel.Rows));
+        }
+        foreach (var site in Rows is null ? [] : SiteSelector.Select(map, Rows))
+            if (!wanted.Contains((site, CaptureLevel.Rows))) wanted.Add((site, CaptureLevel.Rows));
+        if (wanted.Count == 0) throw new ArgumentException("the capture takes nothing: name sites for statistics or rows");
+        return CaptureGraph.Create(graph, wanted, Probes);
+    }
+
+    /// <summary>Whether a site holds one value a head.</summary>
+    public static bool IsHeads(Site site) => site.Form is SiteForm.AttentionEntropy or SiteForm.AttentionLargest or SiteForm.AttentionSink;
+}

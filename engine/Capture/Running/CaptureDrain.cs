@@ -1,0 +1,132 @@
+using System.Runtime.ExceptionServices;
+using System.Threading.Channels;
+using Tare.Execution;
+
+namespace Tare.Capture.Running;
+
+/// <summary>
+/// Carries captured rows from a program to a sink: outputs of a step are copied into a block, full blocks go to a thread that calls the sink, and come back. There are few blocks, so memory does not grow with
+/// tokens and a slow sink holds the program up; nothing is allocated for a step.
+/// </summary>
+internal sealed class CaptureDrain : IDisposable
+{
+    private const int Blocks = 3;
+
+    private readonly IReadOnlyList<CaptureOutput> _outputs;
+    private readonly OutputId[] _ids;
+    private readonly int[] _first; // sites that are the same value are copied once
+    private readonly Channel<CaptureBlock> _full = Channel.CreateBounded<CaptureBlock>(Blocks), _empty = Channel.CreateBounded<CaptureBlock>(Blocks);
+    private readonly ICaptureSink _sink;
+    private readonly Thread _thread;
+    private CaptureBlock? _current;
+    private volatile ExceptionDispatchInfo? _fault;
+    private bool _ended;
+
+    public CaptureDrain(IReadOnlyList<CaptureOutput> outputs, ProgramSignature signature, ICaptureSink sink, int blockRows)
+    {
+        (_outputs, _sink) = (outputs, sink);
+        _ids = [.. outputs.Select(o => signature.Output(o.Output))];
+        _first = [.. outputs.Select(o => outputs.TakeWhile(p => p.Output != o.Output).Count())];
+        for (int i = 0; i < Blocks; i++) _empty.Writer.TryWrite(new CaptureBlock(outputs, _first, blockRows));
+        _thread = new Thread(Drain) { IsBackground = true, Name = "tare capture" };
+        _thread.Start();
+    }
+
+    /// <summary>Rows of a block that holds about four MiB of all outputs.</summary>
+    public static int BlockRows(IReadOnlyList<CaptureOutput> outputs) => Math.Clamp((1 << 20) / Math.Max(1, outputs.Sum(o => o.Width)), 16, 1024);
+
+    /// <summary>Copies rows of a finished step: <paramref name="labels"/> [rows of the step]; rows with Row &lt; 0 are left out.</summary>
+    public void Append(IProgram program, StepTicket ticket, ReadOnlySpan<RowLabel> labels)
+    {
+        for (int at = 0; at < labels.Length;)
+        {
+            if (labels[at].Row < 0)
+            {
+                at++;
+                continue;
+            }
+            var block = _current ??= Take();
+            int count = 0, first = block.Rows;
+            while (at + count < labels.Length && labels[at + count].Row >= 0 && block.Rows < block.Capacity) block.Add(labels[at + count++]);
+            for (int o = 0; o < _ids.Length; o++)
+            {
+                if (_first[o] != o) continue;
+                int width = _outputs[o].Width;
+                block.Fill(o, first, program.Output<float>(ticket, _ids[o]).Slice(at * width, count * width));
+            }
+            at += count;
+            if (block.Rows == block.Capacity) Hand();
+        }
+    }
+
+    /// <summary>Hands over what was copied and waits until the sink has seen all of it.</summary>
+    public void Flush()
+    {
+        if (_current is { Rows: > 0 }) Hand();
+        var all = new List<CaptureBlock>();
+        if (_current is not null) all.Add(_current);
+        _current = null;
+        while (all.Count < Blocks) all.Add(Take());
+        foreach (var block in all) _empty.Writer.TryWrite(block);
+        _fault?.Throw();
+    }
+
+    /// <summary>Tells the sink of positions that are not captured.</summary>
+    public void Missing(long sequence, int firstPosition, int count)
+    {
+        lock (_sink) _sink.Missing(sequence, firstPosition, count);
+    }
+
+    /// <summary>Hands over what was copied and waits for the sink to have seen it; the sink's fault is thrown here.</summary>
+    public void Finish()
+    {
+        if (_current is { Rows: > 0 }) Hand();
+        End();
+        _fault?.Throw();
+        _sink.Complete();
+    }
+
+    public void Dispose() => End();
+
+    private void End()
+    {
+        if (_ended) return;
+        _ended = true;
+        _full.Writer.Complete();
+        _thread.Join();
+    }
+
+    private void Hand()
+    {
+        var block = _current!;
+        _current = null;
+        if (!_full.Writer.TryWrite(block)) throw new InvalidOperationException("more blocks than there are");
+        _fault?.Throw();
+    }
+
+    private CaptureBlock Take()
+    {
+        if (!_empty.Reader.TryRead(out var block)) block = _empty.Reader.ReadAsync().AsTask().GetAwaiter().GetResult();
+        block.Rows = 0;
+        return block;
+    }
+
+    // After a fault blocks still come back, so that the producer does not hang before it learns of it.
+    private void Drain()
+    {
+        while (_full.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+            while (_full.Reader.TryRead(out var block))
+            {
+                try
+                {
+                    if (_fault is null)
+                        lock (_sink) _sink.Write(block);
+                }
+                catch (Exception e)
+                {
+                    _fault = ExceptionDispatchInfo.Capture(e);
+                }
+                _empty.Writer.TryWrite(block);
+            }
+    }
+}
