@@ -23,11 +23,21 @@ public sealed record SyntheticShape(string Architecture, int Blocks, int Width, 
         ["smollm2-135m"] = new("llama", 30, 576, 9, 3, 64, 1536, 49152, 8192, true),
         ["qwen3-0.6b"] = new("qwen3", 28, 1024, 16, 8, 128, 3072, 151936, 40960, true),
         ["gpt2-124m"] = new("gpt2", 12, 768, 12, 12, 64, 3072, 50257, 1024, true),
+        ["gpt3-small"] = Gpt3(12, 768, 12),
+        ["gpt3-medium"] = Gpt3(24, 1024, 16),
+        ["gpt3-large"] = Gpt3(24, 1536, 16),
+        ["gpt3-xl"] = Gpt3(24, 2048, 16),
+        ["gpt3-2.7b"] = Gpt3(32, 2560, 32),
+        ["gpt3-6.7b"] = Gpt3(32, 4096, 32),
+        ["gpt3-13b"] = Gpt3(40, 5120, 40),
         ["pythia-410m"] = new("gptneox", 24, 1024, 16, 16, 64, 4096, 50304, 2048, false),
     };
 
     /// <summary>Architectures that can be made.</summary>
     public static IReadOnlyList<string> Architectures { get; } = ["gpt2", "gptneox", "llama", "qwen3"];
+
+    // Brown et al. 2020 (arXiv 2005.14165), table 2.1, with heads that divide the width.
+    private static SyntheticShape Gpt3(int blocks, int width, int heads) => new("gpt2", blocks, width, heads, heads, width / heads, 4 * width, 50257, 2048, true);
 
     /// <summary>Throws <see cref="ArgumentException"/> naming what does not fit.</summary>
     public void Validate()
