@@ -4,13 +4,16 @@ namespace Tare.Diagnostics;
 /// <param name="Level">kernel, layer or model.</param>
 /// <param name="Shape">The shape, or the width of the rows.</param>
 /// <param name="Case">cache or memory; prefill or decode.</param>
-/// <param name="Variant">A name of <see cref="NormVariants.Names"/>, or control: fused LayerNorm against itself.</param>
+/// <param name="Variant">A name of <see cref="NormVariants.Names"/>, <see cref="Control"/> (fused LayerNorm against itself), or <see cref="ScaleAndCopy"/>.</param>
 /// <param name="AgainstFused">Against LayerNorm fused with the addition before it.</param>
-/// <param name="AgainstNaive">Against LayerNorm in separate passes over all rows; null for the control.</param>
+/// <param name="AgainstNaive">Against LayerNorm in separate passes over all rows; null for control and copy.</param>
 public sealed record NormBenchRow(string Level, string Shape, string Case, string Variant, PairedTime AgainstFused, PairedTime? AgainstNaive)
 {
     /// <summary>The name of the control.</summary>
     public const string Control = "control (ln : ln)";
+
+    /// <summary>Kernel level: y = 1.5 x with ordinary stores, as the norms have, while a plain copy of much memory may write past the caches.</summary>
+    public const string ScaleAndCopy = "scale-and-copy";
 
     /// <summary>Kernel level: bytes read and written once, by seconds; else null.</summary>
     public double? BytesPerSecond { get; init; }

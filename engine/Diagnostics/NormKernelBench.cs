@@ -22,10 +22,13 @@ internal sealed class NormKernelBench(CpuBackend backend, int rounds)
         using var fused = Chain(arrays, width, "ln");
         using var again = Chain(arrays, width, "ln");
         using var naive = new RowChain(backend.Pool, arrays, width, false, [Addition, .. NormVariants.Naive(NormVariants.Op("ln", width)!).Select((op, i) => new RowChainPart(op, [i == 0 ? Sum : Y], Y))]);
-        using var copy = new RowChain(backend.Pool, arrays, width, true, [new RowChainPart(inMemory ? null : new Scale(1.5), [X], Y)]);
+        using var scale = new RowChain(backend.Pool, arrays, width, true, [new RowChainPart(new Scale(1.5), [X], Y)]);
+        using var plain = new RowChain(backend.Pool, arrays, width, true, [new RowChainPart(null, [X], Y)]);
+        var copy = inMemory ? plain : scale;
         int repeats = Repeats(fused);
         double copySpeed = Speed(2, arrays, width, PairedTiming.Measure(() => copy.Run(repeats), () => copy.Run(repeats), rounds, cancel).BaselineSeconds, repeats);
         yield return Row(NormBenchRow.Control, again, width, null);
+        yield return Row(NormBenchRow.ScaleAndCopy, scale, width, null);
         foreach (string variant in variants)
         {
             int stored = NormVariants.IsCompressed(variant) ? width - 1 : width;
@@ -38,7 +41,7 @@ internal sealed class NormKernelBench(CpuBackend backend, int rounds)
         NormBenchRow Row(string variant, RowChain chain, int stored, PairedTime? againstNaive)
         {
             var time = Time(fused, chain);
-            double speed = Speed(variant == "none" ? 3 : 4, arrays, stored, time.VariantSeconds, repeats);
+            double speed = Speed(variant switch { "none" => 3, NormBenchRow.ScaleAndCopy => 2, _ => 4 }, arrays, stored, time.VariantSeconds, repeats);
             return new NormBenchRow("kernel", $"{width}", inMemory ? "memory" : "cache", variant, PerRun(time, repeats), againstNaive is { } t ? PerRun(t, repeats) : null) { BytesPerSecond = speed, CopyShare = speed / copySpeed };
         }
     }
