@@ -27,68 +27,36 @@ public sealed record PerplexityReport(int Windows, LikelihoodSummary All, double
 /// </summary>
 public static class Perplexity
 {
-    private const long MaximumLogits = 1 << 25; // of a step: 128 MiB
-
     /// <summary>Scores token ids without specials. <paramref name="progress"/> counts windows. Throws <see cref="ArgumentException"/> where there is no whole window.</summary>
     public static PerplexityReport Compute(IBackend backend, Graph graph, ReadOnlySpan<int> ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default)
     {
-        if (context < 4) throw new ArgumentException($"a window of {context} tokens is too short (at least 4)");
-        int text = beginning is null ? context : context - 1, windows = ids.Length / text;
-        if (windows == 0) throw new ArgumentException($"the text has {ids.Length} tokens, a window needs {text}");
-        int chunk = (int)Math.Clamp(MaximumLogits / graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width, 1, Math.Min(512, context));
-        using var weights = backend.CreateWeightStore();
-        using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), cancel: cancel);
-        int pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        var kv = program.Signature.Kv;
-        using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        int[][] windows = WindowProgram.Cut(ids, beginning, context);
+        using var program = new WindowProgram(backend, graph, context, cancel);
         List<double> all = [], lastHalf = [], means = [];
-        for (int w = 0; w < windows; w++)
+        for (int w = 0; w < windows.Length; w++)
         {
-            int[] window = beginning is int bos ? [bos, .. ids.Slice(w * text, text)] : ids.Slice(w * text, text).ToArray();
-            double[] nlls = Score(program, state, window, pages, chunk, cancel);
+            double[] nlls = Score(program, windows[w], cancel);
             all.AddRange(nlls);
             lastHalf.AddRange(nlls.AsSpan(context / 2));
             means.Add(nlls.Average());
-            progress?.Report((w + 1, windows));
+            progress?.Report((w + 1, windows.Length));
         }
         double[] sorted = [.. all.Order()];
-        return new PerplexityReport(windows, LikelihoodSummary.Of(all), Percentile(sorted, 0.5), Percentile(sorted, 0.95), LikelihoodSummary.Of(lastHalf), means);
+        return new PerplexityReport(windows.Length, LikelihoodSummary.Of(all), Percentiles.Of(sorted, 0.5), Percentiles.Of(sorted, 0.95), LikelihoodSummary.Of(lastHalf), means);
     }
 
     // −ln p of the tokens 1 … of a window.
-    private static double[] Score(IProgram program, IState state, int[] window, int pages, int chunk, CancellationToken cancel)
+    private static double[] Score(WindowProgram program, int[] window, CancellationToken cancel)
     {
         var nlls = new double[window.Length - 1];
-        int groups = program.Signature.Kv.Groups.Length;
-        int[] table = [.. Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, groups + 1).Select(g => g * pages)];
-        var output = program.Signature.Output(GraphBuilder.LogitsOutput);
-        for (int at = 0; at < window.Length - 1; at += chunk)
+        int vocabulary = program.Vocabulary;
+        for (int at = 0; at < nlls.Length; at += program.Rows)
         {
             cancel.ThrowIfCancellationRequested();
-            int count = Math.Min(chunk, window.Length - at);
-            var ticket = program.Enqueue(new Step
-            {
-                Sequences = [new SequenceRows(0, 0, count, at, Phase.Prompt, window.Length)],
-                Tokens = window.AsSpan(at, count),
-                Pages = table,
-                PageStarts = groups == 0 ? [] : starts,
-                OutputRows = Enumerable.Range(0, count).ToArray(),
-            }, groups == 0 ? [] : [state]);
-            program.Wait(ticket, cancel);
-            var logits = program.Output<float>(ticket, output);
-            int vocabulary = logits.Length / count;
-            float[] values = logits.ToArray(); // a span can't cross into the threads that score
-            int first = at;
+            int count = Math.Min(program.Rows, window.Length - at), first = at;
+            float[] values = program.Run(window, at, count, cancel);
             Parallel.For(0, Math.Min(count, nlls.Length - at), r => nlls[first + r] = -LogProbability.Of(values.AsSpan(r * vocabulary, vocabulary), window[first + r + 1]));
-            program.Release(ticket);
         }
         return nlls;
-    }
-
-    private static double Percentile(double[] sorted, double share)
-    {
-        double at = share * (sorted.Length - 1);
-        int below = (int)at;
-        return below + 1 < sorted.Length ? sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]) : sorted[below];
     }
 }

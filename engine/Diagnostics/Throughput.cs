@@ -18,17 +18,18 @@ public readonly record struct ThroughputTest(int Prompt, int Generate, int Depth
 public sealed class Throughput : IDisposable
 {
     private readonly IState _state;
-    private readonly int _pages, _vocabulary, _batch;
+    private readonly int _vocabulary, _batch;
+    private readonly int[] _pages, _starts;
     private readonly Random _random = new(1);
 
-    /// <summary>Compiles for prompts and contexts of up to <paramref name="context"/> tokens.</summary>
-    public Throughput(IBackend backend, Graph graph, IWeightStore weights, int context, int batch = 512)
+    /// <summary>Compiles for tests of up to <paramref name="tokens"/> tokens behind up to <paramref name="depth"/> others.</summary>
+    public Throughput(IBackend backend, Graph graph, IWeightStore weights, int depth, int tokens, int batch = 512)
     {
-        _batch = Math.Min(batch, context);
+        _batch = Math.Min(batch, Math.Max(depth, tokens));
         Program = backend.Compile(graph, weights, new ProgramLimits(_batch, 1, 1));
-        _pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        var kv = Program.Signature.Kv;
-        _state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => _pages)]));
+        // Each repetition starts from the same depth, so windowed groups keep what lies behind a whole test.
+        _state = backend.CreateState(StateLayout.ForOneSequence(Program.Signature.Kv, depth + tokens, _batch + tokens));
+        (_pages, _starts) = _state.Layout.TablesOfOneSequence(depth + tokens);
         _vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput) ?? throw new GraphException("the model has no head")).Width;
     }
 
@@ -52,6 +53,14 @@ public sealed class Throughput : IDisposable
         return seconds;
     }
 
+    /// <summary>Bytes of the pages that a sequence of the test's length holds in the end.</summary>
+    public long CacheBytes(ThroughputTest test)
+        => Program.Signature.Kv.Groups.Select((g, i) => (long)g.PagesNeeded(test.Depth + test.Prompt + test.Generate, test.Prompt == 0 ? 1 : _batch) * _state.PageBytes(i)).Sum();
+
+    /// <summary>Bytes of keys and values that a generated token reads, on average over the test.</summary>
+    public double CacheBytesRead(ThroughputTest test)
+        => Program.Signature.Kv.Groups.Select((g, i) => Math.Min(test.Depth + (test.Generate + 1) / 2.0, g.Window ?? double.PositiveInfinity) * _state.PageBytes(i) / KvLayout.PageTokens).Sum();
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -67,15 +76,14 @@ public sealed class Throughput : IDisposable
     private void Step(int position, int rows, Phase phase, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        int groups = _state.Layout.Kv.Groups.Length;
         var ticket = Program.Enqueue(new Step
         {
             Sequences = [new SequenceRows(0, 0, rows, position, phase, position + rows)],
             Tokens = Enumerable.Range(0, rows).Select(_ => _random.Next(_vocabulary)).ToArray(),
-            Pages = Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, _pages)).ToArray(),
-            PageStarts = groups == 0 ? [] : Enumerable.Range(0, groups + 1).Select(g => g * _pages).ToArray(),
+            Pages = _pages,
+            PageStarts = _starts,
             OutputRows = [rows - 1],
-        }, groups == 0 ? [] : [_state]);
+        }, _starts.Length == 0 ? [] : [_state]);
         Program.Wait(ticket, cancel);
         Program.Release(ticket);
     }

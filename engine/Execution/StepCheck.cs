@@ -41,16 +41,17 @@ internal static class StepCheck
         int groups = layout.Kv.Groups.Length;
         if (step.PageStarts.Length != step.Sequences.Length * groups + 1) throw new ArgumentException($"{step.PageStarts.Length} page starts for {step.Sequences.Length} sequences × {groups} groups");
         if (step.PageStarts[0] != 0 || step.PageStarts[^1] != step.Pages.Length) throw new ArgumentException("page starts don't cover the pages");
+        for (int i = 1; i < step.PageStarts.Length; i++)
+            if (step.PageStarts[i] < step.PageStarts[i - 1]) throw new ArgumentException("page starts descend");
         foreach (var needed in signature.Kv.Groups)
         {
             int g = layout.Kv.Find(needed.Layers[0]).Group;
             var group = layout.Kv.Groups[g];
-            if ((group.KeyWidth, group.ValueWidth, group.Window) != (needed.KeyWidth, needed.ValueWidth, needed.Window)) throw new ArgumentException($"the state's cache of layer {needed.Layers[0]} has another shape");
+            if (group.Shape != needed.Shape) throw new ArgumentException($"the state's cache of layer {needed.Layers[0]} has another shape: {group.Shape}, the program needs {needed.Shape}");
             for (int s = 0; s < step.Sequences.Length; s++)
             {
                 var sequence = step.Sequences[s];
                 int start = step.PageStarts[s * groups + g], end = step.PageStarts[s * groups + g + 1];
-                if (end < start) throw new ArgumentException("page starts descend");
                 int last = sequence.FirstPosition + sequence.Rows - 1, first = group.Window is int window ? Math.Max(0, sequence.FirstPosition - window + 1) : 0;
                 if ((long)(end - start) * KvLayout.PageTokens <= last) throw new ArgumentException($"sequence {s} has {end - start} pages in group {g}, position {last} needs more");
                 for (int p = first / KvLayout.PageTokens; p <= last / KvLayout.PageTokens; p++)

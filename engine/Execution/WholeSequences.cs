@@ -13,10 +13,10 @@ public static class WholeSequences
         chunk = kv.Groups.IsEmpty ? tokens.Length : Math.Min(chunk, tokens.Length);
         using var weights = backend.CreateWeightStore();
         using var program = backend.Compile(graph, weights, new ProgramLimits(chunk, 1, chunk), progress, cancel);
-        int pages = (tokens.Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        using var state = backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(_ => pages)]));
+        var layout = StateLayout.ForOneSequence(kv, tokens.Length, chunk);
+        using var state = backend.CreateState(layout);
         var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());
-        int[] table = [.. kv.Groups.SelectMany(_ => Enumerable.Range(0, pages))], starts = [.. Enumerable.Range(0, kv.Groups.Length + 1).Select(g => g * pages)];
+        var (table, starts) = layout.TablesOfOneSequence(tokens.Length);
         for (int at = 0; at < tokens.Length; at += chunk)
         {
             cancel.ThrowIfCancellationRequested();
@@ -38,12 +38,26 @@ public static class WholeSequences
     }
 
     /// <summary>Outputs by name, row-major [rows, width]; every row is an output row.</summary>
-    public static Dictionary<string, T[]> Run<T>(IBackend backend, Graph graph, params int[][] sequences) where T : unmanaged
+    public static Dictionary<string, T[]> Run<T>(IBackend backend, Graph graph, params int[][] sequences) where T : unmanaged => RunBatches<T>(backend, graph, [sequences]).Single();
+
+    /// <summary>The same for batches of sequences, a step each, through one program.</summary>
+    public static IEnumerable<Dictionary<string, T[]>> RunBatches<T>(IBackend backend, Graph graph, IReadOnlyList<int[][]> batches, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) where T : unmanaged
     {
-        int rows = sequences.Sum(s => s.Length);
+        int rows = batches.Max(b => b.Sum(s => s.Length));
         using var weights = backend.CreateWeightStore();
-        using var program = backend.Compile(graph, weights, new ProgramLimits(rows, sequences.Length, rows));
-        var kv = program.Signature.Kv;
+        using var program = backend.Compile(graph, weights, new ProgramLimits(rows, batches.Max(b => b.Length), rows), progress, cancel);
+        int pages = batches.Max(b => b.Sum(s => (s.Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens));
+        using var state = backend.CreateState(new StateLayout(program.Signature.Kv, [.. program.Signature.Kv.Groups.Select(_ => pages)]));
+        foreach (int[][] batch in batches)
+        {
+            cancel.ThrowIfCancellationRequested();
+            yield return RunStep<T>(program, state, batch);
+        }
+    }
+
+    private static Dictionary<string, T[]> RunStep<T>(IProgram program, IState state, int[][] sequences) where T : unmanaged
+    {
+        var (kv, graph) = (program.Signature.Kv, program.Signature.Graph);
         var pages = new List<int>();
         var starts = new List<int> { 0 };
         var next = new int[kv.Groups.Length];
@@ -59,14 +73,13 @@ public static class WholeSequences
                 starts.Add(pages.Count);
             }
         }
-        using var state = backend.CreateState(new StateLayout(kv, [.. next]));
         var step = new Step
         {
             Sequences = runs.ToArray(),
             Tokens = sequences.SelectMany(s => s).ToArray(),
             Pages = pages.ToArray(),
             PageStarts = starts.ToArray(),
-            OutputRows = Enumerable.Range(0, rows).ToArray(),
+            OutputRows = Enumerable.Range(0, row).ToArray(),
         };
         var ticket = program.Enqueue(step, [state]);
         program.Wait(ticket);

@@ -11,8 +11,9 @@ public sealed class MappedTensor
     private readonly long _offset;
     private readonly BlockFormat? _format;
 
-    internal MappedTensor(MappedFile file, string name, TensorType type, ImmutableArray<long> shape, long offset, long elementCount, long byteLength)
+    internal MappedTensor(MappedFile file, string name, TensorType type, ImmutableArray<long> shape, long offset, long elementCount, long byteLength, string? typeName = null)
     {
+        TypeName = typeName ?? TensorTypes.NameOf(type);
         (_file, _offset, Name, Type, Shape, ElementCount, ByteLength) = (file, offset, name, type, shape, elementCount, byteLength);
         Width = shape.IsEmpty ? 1 : checked((int)shape[^1]);
         RowCount = Width == 0 ? 0 : elementCount / Width;
@@ -27,6 +28,9 @@ public sealed class MappedTensor
 
     /// <summary>The stored type; may be a number that this version doesn't know, which can be listed but not read.</summary>
     public TensorType Type { get; }
+
+    /// <summary>The name of the type, or its number where it has none.</summary>
+    public string TypeName { get; }
 
     /// <summary>Row-major, outermost first; [] for a scalar.</summary>
     public ImmutableArray<long> Shape { get; }
@@ -117,7 +121,7 @@ public sealed class MappedTensor
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    private BlockFormat Format() => _format ?? throw new ModelFileException(File, $"{Name}: type {TensorTypes.Describe(Type)} can't be decoded (known: {TensorTypes.Known})");
+    private BlockFormat Format() => _format ?? throw new ModelFileException(File, $"{Name}: type {(Type == TensorType.Unknown ? TypeName : TensorTypes.Describe(Type))} can't be decoded (known: {TensorTypes.Known})");
 
     private void CheckRows(long firstRow, int count)
     {

@@ -41,5 +41,8 @@ public enum TensorType
     F8_E5M2 = 1001,
     U8 = 1002,
     Bool = 1003,
+
+    /// <summary>A type of safetensors that this version does not know: <see cref="MappedTensor.TypeName"/> has its name.</summary>
+    Unknown = 1999,
 #pragma warning restore CS1591
 }

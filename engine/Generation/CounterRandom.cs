@@ -3,10 +3,10 @@ namespace Tare.Generation;
 /// <summary>Random numbers by (seed, counter), without a state: Philox 4×32, 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").</summary>
 internal static class CounterRandom
 {
-    /// <summary>A uniform number in [0, 1) with 53 random bits.</summary>
-    public static double Uniform(ulong seed, ulong counter)
+    /// <summary>A uniform number in [0, 1) with 53 random bits; a counter has as many independent draws as are asked for.</summary>
+    public static double Uniform(ulong seed, ulong counter, uint draw = 0)
     {
-        uint a = (uint)counter, b = (uint)(counter >> 32), c = 0, d = 0, key0 = (uint)seed, key1 = (uint)(seed >> 32);
+        uint a = (uint)counter, b = (uint)(counter >> 32), c = draw, d = 0, key0 = (uint)seed, key1 = (uint)(seed >> 32);
         for (int round = 0; round < 10; round++)
         {
             ulong p = (ulong)a * 0xD2511F53, q = (ulong)c * 0xCD9E8D57;

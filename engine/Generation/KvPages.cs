@@ -26,6 +26,7 @@ internal sealed class KvPages
     private readonly Stack<int>[] _free;   // [groups]
     private readonly Action<int, int, int> _copy;
     private readonly PrefixIndex _prefixes;
+    private readonly PrefixKey _start;
 
     /// <summary>Pages of a state; <paramref name="copy"/>(group, from, to) copies a page's contents.</summary>
     public KvPages(StateLayout state, Action<int, int, int> copy)
@@ -34,6 +35,7 @@ internal sealed class KvPages
         _references = [.. state.PagesPerGroup.Select(n => new int[n])];
         _free = [.. state.PagesPerGroup.Select(n => new Stack<int>(Enumerable.Range(0, n).Reverse()))];
         _prefixes = new PrefixIndex(_layout.Groups.Length);
+        _start = PrefixKey.Start(_layout);
     }
 
     /// <summary>Pages that nobody holds, of a group.</summary>
@@ -43,11 +45,7 @@ internal sealed class KvPages
     public int Indexed => _prefixes.Count;
 
     /// <summary>Most pages of a group that a sequence of this length holds at a time when it grows by steps of at most <paramref name="chunk"/> positions.</summary>
-    public int Needed(int group, int length, int chunk)
-    {
-        int all = (length + Page - 1) / Page;
-        return _layout.Groups[group].Window is int window ? Math.Min(all, (window + chunk + Page - 1) / Page + 1) : all;
-    }
+    public int Needed(int group, int length, int chunk) => _layout.Groups[group].PagesNeeded(length, chunk);
 
     public KvSequence Create() => new(_layout.Groups.Length);
 
@@ -125,7 +123,7 @@ internal sealed class KvPages
     /// <summary>Enters the full pages of a sequence whose tokens are <paramref name="ids"/> (at least its length) into the prefix index.</summary>
     public void Index(KvSequence sequence, ReadOnlySpan<int> ids)
     {
-        var key = PrefixKey.Start;
+        var key = _start;
         for (int p = 0; (p + 1) * Page <= sequence.Length; p++)
         {
             var tokens = ids.Slice(p * Page, Page);
@@ -145,7 +143,7 @@ internal sealed class KvPages
     public int Adopt(KvSequence sequence, ReadOnlySpan<int> ids)
     {
         var found = new List<int[]>();
-        var key = PrefixKey.Start;
+        var key = _start;
         for (int p = 0; (p + 1) * Page < ids.Length; p++)
         {
             var tokens = ids.Slice(p * Page, Page);

@@ -4,6 +4,7 @@ using Tare.Execution;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Models;
+using Tare.Rewrites;
 using Tare.Tokenizers;
 
 namespace Tare.Generation;
@@ -31,6 +32,12 @@ public sealed record ModelOptions
 
     /// <summary>Changes the graph before it runs (precision, norms); null = as the file says.</summary>
     public Func<Graph, Graph>? Rewrite { get; init; }
+
+    /// <summary>Element type of cached keys; null = as the graph says: F32, unless <see cref="Rewrite"/> chose another.</summary>
+    public KvType? KeyType { get; init; }
+
+    /// <summary>Element type of cached values; null likewise.</summary>
+    public KvType? ValueType { get; init; }
 
     /// <summary>Makes the backend; null = the CPU backend. The model disposes it.</summary>
     public Func<IBackend>? Backend { get; init; }
@@ -106,7 +113,7 @@ public sealed class Model : IAsyncDisposable
             var file = Own(ModelFile.Open(path, new OpenOptions { Map = options.Map }));
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null) throw new ModelFileException(file.Path, "the model has no head, so it can't generate");
-            graph = options.Rewrite?.Invoke(graph) ?? graph;
+            graph = CacheTypes.Apply(options.Rewrite?.Invoke(graph) ?? graph, options.KeyType, options.ValueType);
             int context = ContextLength.Choose(file, graph, options.Context);
             var tokenizer = Tokenizer.Find(file);
             var backend = Own(options.Backend?.Invoke() ?? new CpuBackend(options.Threads ?? Environment.ProcessorCount));

@@ -1,13 +1,19 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
+using Tare.Execution;
 
 namespace Tare.Generation;
 
 /// <summary>A 128-bit hash of all token ids up to the end of a page, chained page by page.</summary>
 internal readonly record struct PrefixKey(UInt128 Value)
 {
-    /// <summary>The key of the empty beginning.</summary>
-    public static PrefixKey Start => default;
+    /// <summary>The key of the empty beginning in caches of a layout: widths, windows and element types count, so that pages never serve caches of another kind.</summary>
+    public static PrefixKey Start(KvLayout layout)
+    {
+        string text = string.Join(';', layout.Groups.Select(g => $"{string.Join(',', g.Layers)} {g.Shape}"));
+        return new PrefixKey(MemoryMarshal.Read<UInt128>(SHA256.HashData(Encoding.UTF8.GetBytes(text))));
+    }
 
     /// <summary>The key after another page of tokens.</summary>
     public PrefixKey Next(ReadOnlySpan<int> tokens)

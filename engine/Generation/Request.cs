@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Threading.Channels;
+using Tare.Generation.Sampling;
 using Tare.Tokenizers;
 
 namespace Tare.Generation;
@@ -18,7 +19,7 @@ internal sealed class Request
         PromptTokens = Tokens.Count;
         (Options, Cancel) = (options, cancel);
         MaxLength = options.MaxTokens is int most ? (int)Math.Min(context, (long)PromptTokens + most) : context;
-        Sampler = new Sampler(options.Sampling, vocabulary);
+        Sampler = new Sampler(options.Sampling, vocabulary, options.Sampling.DryMultiplier > 0 ? SequenceBreakers.Find(tokenizer, options.Sampling.DrySequenceBreakers) : null);
         _decoder = tokenizer?.CreateDecoder(skipSpecial: true);
         _stops = new StopMatcher(options.Stop);
         Channel = System.Threading.Channels.Channel.CreateUnbounded<GeneratedPiece>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });

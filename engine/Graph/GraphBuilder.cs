@@ -98,13 +98,13 @@ public sealed class GraphBuilder
     public Value Attention(Value q, Value k, Value v, AttentionSpec spec)
     {
         if (spec.Mask == AttentionMask.Bidirectional) return Append(new Attention(spec), q, k, v);
-        var cache = Append(new KvAppend(_block, WidthOf(k), WidthOf(v), spec.Window), k, v);
+        var cache = Append(new KvAppend(_block, spec.KvHeads, WidthOf(k), WidthOf(v), spec.Window), k, v);
         return Append(new Attention(spec), q, cache);
     }
 
     /// <summary>Attention whose values are the first part of the cached keys.</summary>
     public Value LatentAttention(Value q, Value latent, AttentionSpec spec)
-        => Append(new Attention(spec with { ValueFromKey = true }), q, Append(new KvAppend(_block, WidthOf(latent), 0, spec.Window), latent));
+        => Append(new Attention(spec with { ValueFromKey = true }), q, Append(new KvAppend(_block, spec.KvHeads, WidthOf(latent), 0, spec.Window), latent));
 
     /// <summary>
     /// Ends a model: <paramref name="final"/> (the final norm, or nothing) gives the last hidden state over all rows; <paramref name="head"/> the logits over the selected rows.

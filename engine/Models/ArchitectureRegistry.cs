@@ -21,18 +21,22 @@ public static class ArchitectureRegistry
     public static IReadOnlyList<string> HuggingFaceNames { get; } = [.. Entries.Select(e => e.Name.HuggingFace).OfType<string>().Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>Builds the graph of a model. Throws <see cref="ModelFileException"/> when the architecture is unknown or the file doesn't fit it.</summary>
-    public static Graph Build(ModelFile model)
+    public static Graph Build(ModelFile model) => Build(model, null);
+
+    /// <summary>Builds the graph and writes into <paramref name="record"/> what a GGUF file of the same model holds.</summary>
+    internal static Graph Build(ModelFile model, GgufRecord? record)
     {
-        var config = Config.Of(model);
+        var config = Config.Of(model, record);
         var (name, type, known) = model switch
         {
             GgufFile gguf => (gguf.Metadata.FindString("general.architecture") ?? throw gguf.Metadata.Error("general.architecture", "is missing"), Find(e => e.Gguf, gguf.Metadata.FindString("general.architecture")), GgufNames),
             _ => (config.HuggingFaceClass(), Find(e => e.HuggingFace, config.HuggingFaceClass()), HuggingFaceNames),
         };
         if (type is null) throw new ModelFileException(model.Path, $"architecture '{name}' is not known (known: {string.Join(", ", known)})");
+        if (config.Section("quantization_config") is { } quantized) throw config.Error("quantization_config", $"weights quantized by '{quantized.FindString("quant_method") ?? "an unnamed method"}' are not supported");
         try
         {
-            return ((IArchitecture)Activator.CreateInstance(type)!).Build(config, new WeightSource(model));
+            return ((IArchitecture)Activator.CreateInstance(type)!).Build(config, new WeightSource(model, record));
         }
         catch (GraphException e)
         {
@@ -42,6 +46,13 @@ public static class ArchitectureRegistry
         {
             throw new ModelFileException(model.Path, $"does not fit architecture '{name}': a size overflows", e);
         }
+    }
+
+    /// <summary>The GGUF name of a Hugging Face class, or null where that format has none.</summary>
+    internal static string? GgufNameOf(string huggingFace)
+    {
+        var entry = Entries.FirstOrDefault(e => e.Name.HuggingFace == huggingFace);
+        return entry.Name?.Gguf ?? Entries.Where(e => e.Type == entry.Type).Select(e => e.Name.Gguf).FirstOrDefault(n => n is not null);
     }
 
     /// <summary>The table of the documentation: a row an architecture file, with its names in both formats.</summary>

@@ -9,12 +9,13 @@ internal sealed class Bert : IArchitecture
 {
     public Graph Build(Config c, WeightSource w)
     {
+        if (c.FindString("position_embedding_type") is string positions && positions != "absolute") throw c.Error("position_embedding_type", $"'{positions}' is not supported ('absolute' is)");
         int count = c.Size("num_attention_heads", "attention.head_count");
         var heads = new HeadLayout(count, count, c.Size("hidden_size", "embedding_length") / count);
         var spec = heads.Attention() with { Mask = AttentionMask.Bidirectional };
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_eps", "attention.layer_norm_epsilon"));
         var activation = c.Activation("hidden_act", ActivationKind.GeluErf);
-        var t = w.OptionalPrefix("bert");
+        var t = w.OptionalPrefix("bert").WithBiases(true, "the architecture", "");
         var g = new GraphBuilder();
 
         var e = t.Scope("embeddings");
@@ -31,8 +32,8 @@ internal sealed class Bert : IArchitecture
             x = g.Norm(g.Add(x, g.Linear(g.Attention(q, k, v, spec), b.Linear("attention.output.dense", "attn_output"))), norm, b.Norm("attention.output.LayerNorm", "attn_output_norm"));
             x = g.Norm(g.Add(x, DecoderParts.Mlp(g, b, x, activation, "intermediate.dense", "output.dense")), norm, b.Norm("output.LayerNorm", "layer_output_norm"));
         }
-        if (!w.Has("cls.predictions.transform.dense.weight")) return g.Finish(x, v => v, null);
-        var p = w.Scope("cls.predictions");
+        if (!w.Has("cls.predictions.transform.dense.weight") && !w.Has("cls.predictions.bias")) return g.Finish(x, v => v, null);
+        var p = w.Scope("cls.predictions").WithBiases(true, "the architecture", "");
         var head = w.Head("cls.predictions.decoder.weight", embedding, c.Bool("tie_word_embeddings", true));
         return g.Finish(x, v => v, v =>
         {

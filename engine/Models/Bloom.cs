@@ -8,12 +8,12 @@ internal sealed class Bloom : IArchitecture
 {
     public Graph Build(Config c, WeightSource w)
     {
-        int d = c.Size("hidden_size", "embedding_length"), count = c.Size("n_head", "attention.head_count");
+        int d = c.FindInt("n_embed") ?? c.Size("hidden_size", "embedding_length"), count = c.Size("n_head", "attention.head_count");
         var heads = new HeadLayout(count, count, d / count);
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon"));
         bool residualAfterNorm = c.Bool("apply_residual_connection_post_layernorm", false);
         var spec = heads.Attention() with { AlibiSlopes = AttentionSpec.Slopes(count) };
-        var t = w.OptionalPrefix("transformer");
+        var t = w.OptionalPrefix("transformer").WithBiases(true, "the architecture", "");
         var g = new GraphBuilder();
 
         var embedding = t.Get("word_embeddings.weight", "token_embd.weight");

@@ -15,6 +15,8 @@ internal sealed class Cohere : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Neighbors);
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         double logitScale = c.FindFloat("logit_scale", "logit_scale") ?? 1;
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
+        bool? normed = c.FindBool("use_qk_norm");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -24,7 +26,13 @@ internal sealed class Cohere : IArchitecture
             var b = w.Scope($"model.layers.{i}", $"blk.{i}");
             using var _ = g.Block(x);
             Func<Value, Value>? QkNorm(string name, string gguf, int count) // one gain row a head: [heads, width]
-                => b.Find($"{name}.weight", $"{gguf}.weight") is { } gain ? v => g.Norm(v, NormSpec.LayerNorm(epsilon, count), new(new ReshapeWeight(gain, 1, count * heads.Width))) : null;
+                => QkGain(b, name, gguf) is { } gain ? v => g.Norm(v, NormSpec.LayerNorm(epsilon, count), new(new ReshapeWeight(gain, 1, count * heads.Width))) : null;
+            Weight? QkGain(WeightSource block, string name, string gguf) => normed switch
+            {
+                true => block.Get($"{name}.weight"),
+                false => null,
+                null => block.InAllLayers($"{name}.weight", $"{gguf}.weight"),
+            };
             Value n = g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm"));
             Value a = DecoderParts.Attention(g, b, n, heads, rope, heads.Attention(), QkNorm("self_attn.q_norm", "attn_q_norm", heads.Heads), QkNorm("self_attn.k_norm", "attn_k_norm", heads.KvHeads));
             x = g.Add(g.Add(x, a), DecoderParts.GatedMlp(g, b, n, activation));

@@ -14,7 +14,8 @@ internal sealed class Cohere2 : IArchitecture
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         double logitScale = c.FindFloat("logit_scale", "logit_scale") ?? 1;
         int layers = c.Size("num_hidden_layers", "block_count"), window = c.Int("sliding_window", "attention.sliding_window");
-        bool[] windowed = c.WindowedLayers(layers, c.FindInt("sliding_window_pattern") ?? 4);
+        bool[] windowed = c.WindowedLayers(layers, 4);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

@@ -9,27 +9,39 @@ namespace Tare.Models;
 /// <summary>
 /// The numbers of a model, read by their Hugging Face name from config.json or by their GGUF name (with the architecture's prefix). A null name means that the format has no such key.
 /// </summary>
-internal sealed class Config
+internal sealed partial class Config
 {
+    // Transformers takes the general name for the special one and the other way round (attribute_map).
+    private static readonly ILookup<string, string> Synonyms = new[]
+    {
+        ("n_embd", "hidden_size"), ("d_model", "hidden_size"), ("n_head", "num_attention_heads"), ("n_heads", "num_attention_heads"), ("n_layer", "num_hidden_layers"), ("n_layers", "num_hidden_layers"),
+        ("n_positions", "max_position_embeddings"),
+    }.SelectMany(p => new[] { p, (p.Item2, p.Item1) }).ToLookup(p => p.Item1, p => p.Item2, StringComparer.Ordinal);
+
     private readonly GgufMetadata? _gguf;
     private readonly JsonElement _json;
     private readonly string _path, _prefix;
+    private readonly GgufRecord? _record;
 
-    private Config(string path, GgufMetadata? gguf, JsonElement json)
+    private Config(string path, GgufMetadata? gguf, JsonElement json, GgufRecord? record = null)
     {
-        (_path, _gguf, _json) = (path, gguf, json);
+        (_path, _gguf, _json, _record) = (path, gguf, json, record);
         _prefix = gguf?.FindString("general.architecture") + ".";
     }
 
-    public static Config Of(ModelFile model) => model switch
+    /// <summary>The numbers of a model; what a checkpoint says under a name that GGUF knows too is also written into <paramref name="record"/>.</summary>
+    public static Config Of(ModelFile model, GgufRecord? record = null) => model switch
     {
         GgufFile gguf => new Config(gguf.Path, gguf.Metadata, default),
-        CheckpointFolder { Config: JsonElement json } => new Config(model.Path, null, json),
+        CheckpointFolder { Config: JsonElement json } => new Config(model.Path, null, json, record),
         _ => throw new ModelFileException(model.Path, "has no config.json, so its architecture is not known"),
     };
 
     /// <summary>True for GGUF, whose converters rename, permute and fold.</summary>
     public bool IsGguf => _gguf is not null;
+
+    /// <summary>GGUF's <c>general.architecture</c>, or the Hugging Face class.</summary>
+    public string Architecture => IsGguf ? _prefix[..^1] : HuggingFaceClass();
 
     public string HuggingFaceClass()
     {
@@ -43,7 +55,10 @@ internal sealed class Config
     {
         if (IsGguf) return gguf is null ? null : Checked(_prefix + gguf, _gguf!.FindInteger(_prefix + gguf));
         if (Json(huggingFace) is not JsonElement value) return null;
-        return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) ? Checked(huggingFace!, number) : throw Error(huggingFace!, $"{Show(value)} is not an integer");
+        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt64(out long number)) throw Error(huggingFace!, $"{Show(value)} is not an integer");
+        int checkedNumber = Checked(huggingFace!, number)!.Value;
+        if (gguf is not null) Record(gguf, checkedNumber);
+        return checkedNumber;
     }
 
     public int Int(string? huggingFace, string? gguf = null) => FindInt(huggingFace, gguf) ?? throw Error((IsGguf ? gguf is null ? huggingFace : _prefix + gguf : huggingFace) ?? gguf!, "is missing");
@@ -59,7 +74,10 @@ internal sealed class Config
     {
         if (IsGguf) return gguf is null ? null : Finite(_prefix + gguf, _gguf!.FindNumber(_prefix + gguf));
         if (Json(huggingFace) is not JsonElement value) return null;
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) ? Finite(huggingFace!, number) : throw Error(huggingFace!, $"{Show(value)} is not a number");
+        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number)) throw Error(huggingFace!, $"{Show(value)} is not a number");
+        _ = Finite(huggingFace!, number);
+        if (gguf is not null) Record(gguf, number);
+        return number;
     }
 
     public double Float(string? huggingFace, string? gguf = null) => FindFloat(huggingFace, gguf) ?? throw Error((IsGguf ? _prefix + gguf : huggingFace)!, "is missing");
@@ -68,12 +86,10 @@ internal sealed class Config
     {
         if (IsGguf) return gguf is null ? null : _gguf!.FindBool(_prefix + gguf);
         if (Json(huggingFace) is not JsonElement value) return null;
-        return value.ValueKind switch
-        {
-            JsonValueKind.True => true,
-            JsonValueKind.False => false,
-            _ => throw Error(huggingFace!, $"{Show(value)} is not a bool"),
-        };
+        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False)) throw Error(huggingFace!, $"{Show(value)} is not a bool");
+        bool flag = value.ValueKind == JsonValueKind.True;
+        if (gguf is not null) Record(gguf, flag);
+        return flag;
     }
 
     public bool Bool(string huggingFace, bool otherwise) => FindBool(huggingFace) ?? otherwise;
@@ -84,6 +100,19 @@ internal sealed class Config
         if (Json(huggingFace) is not JsonElement value) return null;
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Error(huggingFace!, $"{Show(value)} is not a string");
     }
+
+    /// <summary>The rotary pairs of both formats; where they differ, a GGUF file holds the rows of q and k in another order.</summary>
+    public RopePairing Pairing(RopePairing huggingFace, RopePairing gguf)
+    {
+        _record?.ReorderPairs(huggingFace, gguf);
+        return IsGguf ? gguf : huggingFace;
+    }
+
+    /// <summary>Says what a GGUF file holds under a key (without the architecture's prefix): a number, a bool, a string or an array of bools. Only a converter listens.</summary>
+    public void Record(string gguf, object value) => _record?.Set(gguf, value);
+
+    /// <summary>Says that a GGUF file holds a small table that a checkpoint keeps in its configuration.</summary>
+    public void RecordTable(string gguf, IEnumerable<double> values) => _record?.AddTable(gguf, values);
 
     /// <summary>An activation by its Hugging Face name; GGUF names none, so the architecture says what its files mean.</summary>
     public ActivationKind Activation(string huggingFace, ActivationKind gguf, string? otherwise = null) => IsGguf ? gguf : (FindString(huggingFace) ?? otherwise) switch
@@ -123,50 +152,13 @@ internal sealed class Config
         }
     }
 
-    /// <summary>Whether each layer is windowed, from <c>layer_types</c> (Transformers 5), or null where that is absent; one entry a layer, full or sliding.</summary>
-    public bool[]? WindowedLayers(int layers)
+    private JsonElement? Json(string? key)
     {
-        if (FindStrings("layer_types") is not string[] kinds) return null;
-        if (kinds.Length != layers) throw Error("layer_types", $"{kinds.Length} entries for {layers} layers");
-        return [.. kinds.Select(k => k switch { "sliding_attention" => true, "full_attention" => false, _ => throw Error("layer_types", $"'{k}' is not known (known: full_attention, sliding_attention)") })];
+        if (key is null || IsGguf) return null;
+        foreach (string name in Synonyms[key].Prepend(key))
+            if (_json.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null) return value;
+        return null;
     }
-
-    /// <summary>
-    /// Whether each layer is windowed: <c>layer_types</c>, GGUF's list of bools, or – where neither is there – all but every <paramref name="period"/>-th layer (0 = none).
-    /// </summary>
-    public bool[] WindowedLayers(int layers, int period)
-    {
-        if (WindowedLayers(layers) is { } listed) return listed;
-        if (IsGguf && _gguf!.TryGet(_prefix + "attention.sliding_window_pattern", out _, out object? value) && value is GgufArray { Items: bool[] flags })
-            return flags.Length == layers ? flags : throw Error(_prefix + "attention.sliding_window_pattern", $"{flags.Length} entries for {layers} layers");
-        return [.. Enumerable.Range(0, layers).Select(i => period > 0 && (i + 1) % period != 0)];
-    }
-
-    /// <summary>An array of integers of config.json, or null.</summary>
-    public int[]? FindInts(string huggingFace)
-    {
-        if (IsGguf || Json(huggingFace) is not JsonElement value) return null;
-        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.Number || !v.TryGetInt32(out _))) throw Error(huggingFace, "is not an array of integers");
-        return [.. value.EnumerateArray().Select(v => v.GetInt32())];
-    }
-
-    /// <summary>An array of numbers of config.json, or null.</summary>
-    public double[]? FindFloats(string huggingFace)
-    {
-        if (IsGguf || Json(huggingFace) is not JsonElement value) return null;
-        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.Number || !double.IsFinite(v.GetDouble()))) throw Error(huggingFace, "is not an array of numbers");
-        return [.. value.EnumerateArray().Select(v => v.GetDouble())];
-    }
-
-    /// <summary>An array of strings of config.json, or null.</summary>
-    public string[]? FindStrings(string huggingFace)
-    {
-        if (IsGguf || Json(huggingFace) is not JsonElement value) return null;
-        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.String)) throw Error(huggingFace, "is not an array of strings");
-        return [.. value.EnumerateArray().Select(v => v.GetString()!)];
-    }
-
-    private JsonElement? Json(string? key) => key is not null && _json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private int? Checked(string key, long? value) => value is null ? null : value is >= int.MinValue and <= int.MaxValue ? (int)value : throw Error(key, $"{value} is too large");
 

@@ -7,6 +7,9 @@ namespace Tare.Models;
 /// <summary>Pieces that many decoders share: projections, rotation and attention; gated and plain MLPs.</summary>
 internal static class DecoderParts
 {
+    /// <summary>Hugging Face names of the matrices that <c>attention_bias</c> is about.</summary>
+    public static readonly string[] AttentionMatrices = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"];
+
     /// <summary>q, k and v of Llama-like names, rotated: [Rows, heads · width] each. Norms, if any, act on q and k before the rotation, or behind it.</summary>
     public static (Value Q, Value K, Value V) Projections(GraphBuilder g, WeightSource block, Value x, HeadLayout heads, RopeSpec? rope, Func<Value, Value>? normQ = null, Func<Value, Value>? normK = null, Func<Value, Value>? normV = null, bool normsAfterRotation = false)
     {
@@ -53,7 +56,7 @@ internal static class DecoderParts
     public static Value Mixture(GraphBuilder g, WeightSource block, Value x, RouterSpec spec, Weight router, Weight? correction, ActivationKind activation, string experts, string gate, string up, string down)
     {
         var chosen = g.AppendAll(new Router(spec, correction), g.Linear(x, router)); // ids, weights [Rows, used]
-        Value Expert(Value input, string name, string gguf) => g.Append(new ExpertLinear(Stack(block, spec.Experts, experts, name, gguf), null, spec.Experts), input, chosen[0]);
+        Value Expert(Value input, string name, string gguf) => g.Append(new ExpertLinear(block.Stack(spec.Experts, e => $"{experts}.{e}.{name}.weight", $"{gguf}.weight"), null, spec.Experts), input, chosen[0]);
         Value hidden = g.GatedActivate(Expert(x, gate, "ffn_gate_exps"), Expert(x, up, "ffn_up_exps"), activation); // [Rows, used · inner]
         return g.Append(new CombineExperts(), Expert(hidden, down, "ffn_down_exps"), chosen[1]);
     }
@@ -65,7 +68,4 @@ internal static class DecoderParts
         var parts = perHead ? g.AppendAll(new SplitGroups(heads.Heads, [heads.Width, heads.Width, heads.Width]), fused) : g.Split(fused, width, kv, kv);
         return (parts[0], parts[1], parts[2]);
     }
-
-    private static Weight Stack(WeightSource block, int count, string experts, string name, string gguf)
-        => block.IsGguf ? block.Get(null, $"{gguf}.weight") : new ConcatWeight([.. Enumerable.Range(0, count).Select(e => block.Get($"{experts}.{e}.{name}.weight"))]);
 }

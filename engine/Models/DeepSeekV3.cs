@@ -21,6 +21,7 @@ internal sealed class DeepSeekV3 : IArchitecture
         if (c.FindInt("moe_layer_freq") is int frequency and not 1) throw c.Error("moe_layer_freq", $"{frequency} is not supported (1 is)");
         if (c.IsGguf && c.FindInt(null, "expert_gating_func") is var gating and not 2) throw c.Error("expert_gating_func", $"{gating?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "missing"}: only 2 (sigmoid, DeepSeek-V3) is supported");
         int denseLayers = c.FindInt("first_k_dense_replace", "leading_dense_block_count") ?? 0;
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", "self_attn.q_a_proj", "self_attn.kv_a_proj_with_mqa", "self_attn.o_proj");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -42,9 +43,10 @@ internal sealed class DeepSeekV3 : IArchitecture
         var spec = new RouterSpec(c.Size("n_routed_experts", "expert_count"), c.Size("num_experts_per_tok", "expert_used_count"), RouterScore.Sigmoid,
             Normalize: c.FindBool("norm_topk_prob", "expert_weights_norm") ?? true, NormalizeEpsilon: 1e-20, Scale: c.FindFloat("routed_scaling_factor", "expert_weights_scale") ?? 1,
             Groups: c.FindInt("n_group", "expert_group_count") ?? 1, UsedGroups: c.FindInt("topk_group", "expert_group_used_count") ?? 1);
-        Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), b.Find("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), activation,
+        Value routed = DecoderParts.Mixture(g, b, x, spec, b.Get("mlp.gate.weight", "ffn_gate_inp.weight"), c.IsGguf ? b.InAllLayers(null, "exp_probs_b.bias") : b.Get("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), activation,
             "mlp.experts", "gate_proj", "up_proj", "down_proj");
-        return b.Has("mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight")
+        bool shared = c.FindInt("n_shared_experts", "expert_shared_count") is int count ? count > 0 : b.InAllLayers("mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight") is not null;
+        return shared
             ? g.Add(routed, DecoderParts.GatedMlp(g, b, x, activation, "mlp.shared_experts", suffix: "_shexp"))
             : routed;
     }
@@ -55,13 +57,20 @@ internal sealed class DeepSeekV3 : IArchitecture
         public static Latent Read(Config c, WeightSource w)
         {
             int heads = c.Size("num_attention_heads", "attention.head_count"), rotary = c.Size("qk_rope_head_dim", "rope.dimension_count"), rank = c.Size("kv_lora_rank", "attention.kv_lora_rank");
-            int plain = c.IsGguf ? c.Size(null, "attention.key_length") - rotary : c.Size("qk_nope_head_dim");
-            int value = c.Size("v_head_dim", "attention.value_length");
+            // Files with split up-projections say under key_length what the cache holds, and keep the heads' widths under keys of their own.
+            int plain = c.IsGguf ? (c.FindInt(null, "attention.key_length_mla") ?? c.Size(null, "attention.key_length")) - rotary : c.Size("qk_nope_head_dim");
+            int value = c.FindInt(null, "attention.value_length_mla") ?? c.Size("v_head_dim", "attention.value_length");
+            if (plain <= 0 || value <= 0) throw c.Error("attention.key_length", $"{plain + rotary} and values of {value} don't fit {rotary} rotated elements");
             var pairing = c.Bool("rope_interleave", true) ? RopePairing.Neighbors : RopePairing.Halves;
             var scaling = c.Section("rope_parameters") ?? c.Section("rope_scaling");
-            if (c.IsGguf && (c.FindString(null, "rope.scaling.type") ?? "none") is not "none" and var kind) throw c.Error("rope.scaling.type", $"'{kind}' is not supported in deepseek2 files; the checkpoint folder can be used");
             double scale = 1 / Math.Sqrt(plain + rotary);
             if (scaling?.FindFloat("mscale_all_dim") is > 0 and double all && scaling.FindFloat("factor") is > 1 and double factor) scale *= Math.Pow(0.1 * all * Math.Log(factor) + 1, 2);
+            if (c.FindFloat(null, "rope.scaling.yarn_log_multiplier") is > 0 and double multiplier && c.FindFloat(null, "rope.scaling.factor") is > 1 and double stretch) scale *= Math.Pow(multiplier * Math.Log(stretch) + 1, 2); // 0.1 · mscale_all_dim
+            c.Record("attention.head_count_kv", heads);
+            c.Record("attention.key_length", plain + rotary);
+            c.Record("expert_gating_func", 2); // sigmoid
+            _ = c.FindInt("q_lora_rank", "attention.q_lora_rank");
+            _ = c.FindInt("n_shared_experts", "expert_shared_count");
             return new Latent(heads, plain, rotary, value, rank, RopeScaling.Read(c, w, heads, rotary, rotary, pairing), scale);
         }
 
@@ -83,8 +92,10 @@ internal sealed class DeepSeekV3 : IArchitecture
         }
 
         // kv_b is, head after head, [plain + value, rank]: its key rows transposed go onto the query, its value rows onto the result.
+        // Newer GGUF files hold the two apart, the first transposed: [heads, rank, plain] and [heads, value, rank].
         private (Weight OntoQuery, Weight OntoResult) Absorbed(WeightSource b)
         {
+            if (b.Find(null, "attn_k_b.weight") is { } onto) return (onto, b.Get(null, "attn_v_b.weight"));
             var both = b.Get("self_attn.kv_b_proj.weight", "attn_kv_b.weight");
             int perHead = Plain + Value;
             if (both.Rows != (long)Heads * perHead || both.Width != Rank) throw new GraphException($"{both} is [{both.Rows},{both.Width}], {Heads} heads need [{Heads * perHead},{Rank}]");

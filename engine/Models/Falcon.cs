@@ -22,7 +22,7 @@ internal sealed class Falcon : IArchitecture
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon"));
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Halves);
         var activation = c.Activation("activation", ActivationKind.GeluErf, otherwise: "gelu");
-        var t = w.OptionalPrefix("transformer");
+        var t = w.OptionalPrefix("transformer").WithBiases(c.FindBool("bias"), "bias", "self_attention.", "mlp.").WithBiases(true, "the architecture", "ln_", "input_layernorm", "post_attention_layernorm");
         var g = new GraphBuilder();
 
         var embedding = t.Get("word_embeddings.weight", "token_embd.weight");
@@ -31,7 +31,7 @@ internal sealed class Falcon : IArchitecture
         {
             var b = t.Scope($"h.{i}", $"blk.{i}");
             using var _ = g.Block(x);
-            bool two = c.IsGguf ? b.Has(null, "attn_norm_2.weight") : b.Has("ln_attn.weight");
+            bool two = b.InAllLayers("ln_attn.weight", "attn_norm_2.weight") is not null;
             Value forAttention = g.Norm(x, norm, two ? b.Norm("ln_attn", "attn_norm_2") : b.Norm("input_layernorm", "attn_norm"));
             Value fused = g.Linear(forAttention, b.Linear("self_attention.query_key_value", "attn_qkv"));
             var (q, k, v) = Split(g, fused, heads, perGroup: !c.IsGguf && (grouped || keys == count));

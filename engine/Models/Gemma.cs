@@ -15,6 +15,7 @@ internal sealed class Gemma : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Halves);
         // The first checkpoints say "gelu" in hidden_act and mean the tanh form; hidden_activation, where it is there, is right.
         var activation = c.Activation("hidden_activation", ActivationKind.GeluTanh, otherwise: "gelu_pytorch_tanh");
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

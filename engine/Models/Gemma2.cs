@@ -20,6 +20,7 @@ internal sealed class Gemma2 : IArchitecture
         double? scoreCap = c.FindFloat("attn_logit_softcapping", "attn_logit_softcapping"), logitCap = c.FindFloat("final_logit_softcapping", "final_logit_softcapping");
         int? window = c.FindInt("sliding_window", "attention.sliding_window");
         bool[]? kinds = c.WindowedLayers(layers);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

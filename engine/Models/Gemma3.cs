@@ -17,12 +17,14 @@ internal sealed class Gemma3 : IArchitecture
         var norm = NormSpec.RmsNorm(epsilon, offset);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Halves, defaultBase: 1e6, layerType: "full_attention");
         double localBase = c.Section("rope_parameters")?.Section("sliding_attention")?.FindFloat("rope_theta") ?? c.FindFloat("rope_local_base_freq", "rope.freq_base_swa") ?? 10000;
+        c.Record("rope.freq_base_swa", localBase);
         var localRope = RopeScaling.Plain(heads, RopePairing.Halves, localBase);
         var activation = c.Activation("hidden_activation", ActivationKind.GeluTanh, otherwise: "gelu_pytorch_tanh");
         double scalar = c.IsGguf ? layers == LayersOf27B ? (double)d / heads.Heads : heads.Width : c.Float("query_pre_attn_scalar");
         double? scoreCap = c.FindFloat("attn_logit_softcapping"), logitCap = c.FindFloat("final_logit_softcapping", "final_logit_softcapping");
         int window = c.Int("sliding_window", "attention.sliding_window");
-        bool[] windowed = c.WindowedLayers(layers, c.FindInt("sliding_window_pattern") ?? 6);
+        bool[] windowed = c.WindowedLayers(layers, 6);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

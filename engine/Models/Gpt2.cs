@@ -14,7 +14,7 @@ internal sealed class Gpt2 : IArchitecture
         var norms = NormSection.Read(c, NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon")));
         var activation = c.Activation("activation_function", ActivationKind.GeluTanh);
         bool scaled = c.Bool("scale_attn_weights", true), byLayer = c.Bool("scale_attn_by_inverse_layer_idx", false);
-        var t = w.OptionalPrefix("transformer");
+        var t = w.OptionalPrefix("transformer").WithBiases(true, "the architecture", "");
         var g = new GraphBuilder();
 
         var embedding = t.Get("wte.weight", "token_embd.weight");

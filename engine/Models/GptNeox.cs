@@ -15,7 +15,8 @@ internal sealed class GptNeox : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.GeluErf);
         bool parallel = c.FindBool("use_parallel_residual", "use_parallel_residual") ?? true;
-        var t = w.OptionalPrefix("gpt_neox");
+        c.Record("use_parallel_residual", parallel);
+        var t = w.OptionalPrefix("gpt_neox").WithBiases(true, "the architecture", "").WithBiases(c.FindBool("attention_bias"), "attention_bias", "attention.");
         var g = new GraphBuilder();
 
         var embedding = t.Get("embed_in.weight", "token_embd.weight");

@@ -11,11 +11,12 @@ internal sealed class Granite : IArchitecture
     {
         var heads = HeadLayout.Read(c);
         var norm = NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon"));
-        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, c.IsGguf ? RopePairing.Neighbors : RopePairing.Halves);
+        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, c.Pairing(RopePairing.Halves, gguf: RopePairing.Neighbors));
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         double residual = c.FindFloat("residual_multiplier", "residual_scale") ?? 1, divisor = c.FindFloat("logits_scaling", "logit_scale") ?? 1;
         if (divisor == 0) throw c.Error("logits_scaling", "is 0");
         var spec = heads.Attention(c.FindFloat("attention_multiplier", "attention.scale"));
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices).WithBiases(c.FindBool("mlp_bias"), "mlp_bias", "mlp.");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

@@ -11,7 +11,7 @@ internal readonly record struct HeadLayout(int Heads, int KvHeads, int Width)
         int count = config.Size(heads, "attention.head_count"), kv = config.FindInt("num_key_value_heads", "attention.head_count_kv") ?? count;
         int headWidth = config.FindInt("head_dim", "attention.key_length") ?? config.Size(width, "embedding_length") / count;
         if (kv <= 0 || count % kv != 0) throw config.Error("num_key_value_heads", $"{kv} does not divide {count} heads");
-        return headWidth > 0 ? new(count, kv, headWidth) : throw config.Error("head_dim", $"{headWidth} is not > 0");
+        return headWidth is > 0 and <= 1 << 16 ? new(count, kv, headWidth) : throw config.Error("head_dim", $"{headWidth} is not between 1 and 2^16");
     }
 
     /// <summary>Rotated elements of a head: <c>rope.dimension_count</c> in GGUF, where a missing key means the whole head, else a fraction of the head from config.json.</summary>

@@ -13,10 +13,11 @@ internal sealed class Llama : IArchitecture
     {
         var heads = HeadLayout.Read(c);
         var norms = NormSection.Read(c, NormSpec.RmsNorm(c.Float("rms_norm_eps", "attention.layer_norm_rms_epsilon")));
-        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, c.FindInt(null, "rope.dimension_count") ?? heads.Width, c.IsGguf ? RopePairing.Neighbors : RopePairing.Halves);
+        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, c.FindInt(null, "rope.dimension_count") ?? heads.Width, c.Pairing(RopePairing.Halves, gguf: RopePairing.Neighbors));
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
         int experts = c.FindInt("num_local_experts", "expert_count") ?? 0;
         var spec = heads.Attention(window: c.FindInt("sliding_window"));
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices).WithBiases(c.FindBool("mlp_bias"), "mlp_bias", "mlp.");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

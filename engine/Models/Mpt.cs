@@ -5,6 +5,7 @@ namespace Tare.Models;
 
 /// <summary>MPT (MosaicML 2023): LayerNorm without bias, ALiBi, erf GELU, fused q, k, v, tied head.</summary>
 [Architecture("mpt", HuggingFace = "MptForCausalLM")]
+[Architecture(HuggingFace = "MPTForCausalLM")]
 internal sealed class Mpt : IArchitecture
 {
     public Graph Build(Config c, WeightSource w)
@@ -15,6 +16,7 @@ internal sealed class Mpt : IArchitecture
         if (attention?.FindBool("qk_ln") == true || (attention?.FindFloat("clip_qkv") ?? c.FindFloat(null, "attention.clamp_kqv") ?? 0) > 0) throw c.Error("attn_config", "qk_ln and clip_qkv are not supported");
         var norm = NormSpec.LayerNorm(c.FindFloat("layer_norm_epsilon", "attention.layer_norm_epsilon") ?? 1e-5);
         var spec = heads.Attention(attention?.FindFloat("softmax_scale")) with { AlibiSlopes = Slopes(count, attention?.FindFloat("alibi_bias_max") ?? c.FindFloat(null, "attention.max_alibi_bias") ?? 8) };
+        c.Record("attention.max_alibi_bias", attention?.FindFloat("alibi_bias_max") ?? 8);
         var t = w.OptionalPrefix("transformer");
         var g = new GraphBuilder();
 

@@ -13,6 +13,7 @@ internal sealed class Nemotron : IArchitecture
         var norm = NormSpec.LayerNorm(c.Float("norm_eps", "attention.layer_norm_epsilon")) with { GainOffset = c.IsGguf ? 0 : 1 };
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Rotated(c, 0.5), RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.ReluSquared);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices).WithBiases(c.FindBool("mlp_bias"), "mlp_bias", "mlp.").WithBiases(true, "the architecture", "input_layernorm", "post_attention_layernorm", "model.norm");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

@@ -11,8 +11,9 @@ internal sealed class Olmo : IArchitecture
         if ((c.FindFloat("clip_qkv", "attention.clamp_kqv") ?? 0) > 0) throw c.Error("clip_qkv", "clipped projections are not supported");
         var heads = HeadLayout.Read(c);
         var norm = NormSpec.LayerNorm(c.FindFloat(null, "attention.layer_norm_epsilon") ?? 1e-5);
-        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, c.IsGguf ? RopePairing.Neighbors : RopePairing.Halves);
+        var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, c.Pairing(RopePairing.Halves, gguf: RopePairing.Neighbors));
         var activation = c.Activation("hidden_act", ActivationKind.Silu);
+        w = w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices);
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

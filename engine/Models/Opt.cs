@@ -15,13 +15,14 @@ internal sealed class Opt : IArchitecture
         bool before = c.Bool("do_layer_norm_before", true), finalNorm = before && !c.Bool("_remove_final_layer_norm", false), affine = c.Bool("layer_norm_elementwise_affine", true);
         var norm = NormSpec.LayerNorm(1e-5);
         var activation = c.Activation("activation_function", ActivationKind.Relu);
-        var t = w.OptionalPrefix("model").Scope("decoder");
+        var t = w.OptionalPrefix("model").Scope("decoder").WithBiases(c.FindBool("enable_bias"), "enable_bias", "self_attn.", "fc").WithBiases(affine, "layer_norm_elementwise_affine", "self_attn_layer_norm", "final_layer_norm");
         var g = new GraphBuilder();
         Value Norm(Value v, WeightSource scope, string name) => g.Norm(v, norm, affine ? scope.Norm(name) : default);
 
         var embedding = t.Get("embed_tokens.weight");
         Value x = g.Embed(embedding);
-        if (t.Has("project_in.weight")) x = g.Linear(x, t.Linear("project_in"));
+        bool projected = (c.FindInt("word_embed_proj_dim") ?? d) != d;
+        if (projected) x = g.Linear(x, t.Linear("project_in"));
         x = g.Add(x, g.EmbedPositions(t.Get("embed_positions.weight"), PositionOffset));                    // [Rows, d]
         for (int i = 0; i < c.Size("num_hidden_layers"); i++)
         {
@@ -37,7 +38,7 @@ internal sealed class Opt : IArchitecture
         return g.Finish(x, v =>
         {
             if (finalNorm) v = Norm(v, t, "final_layer_norm");
-            return t.Has("project_out.weight") ? g.Linear(v, t.Linear("project_out")) : v;
+            return projected ? g.Linear(v, t.Linear("project_out")) : v;
         }, v => g.Linear(v, head));
     }
 }

@@ -14,6 +14,7 @@ internal sealed class Phi2 : IArchitecture
         int rotated = heads.Rotated(c, 0.5);
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, rotated, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.GeluTanh);
+        w = w.WithBiases(true, "the architecture", "self_attn.", "mlp.", "input_layernorm", "model.final_layernorm");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -28,7 +29,7 @@ internal sealed class Phi2 : IArchitecture
             x = g.Add(g.Add(x, a), DecoderParts.Mlp(g, b, n, activation, "mlp.fc1", "mlp.fc2"));
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
-        var bias = w.Find("lm_head.bias", "output.bias");
+        var bias = w.Get("lm_head.bias", "output.bias");
         return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.final_layernorm", "output_norm")), v => g.Linear(v, head, bias));
     }
 

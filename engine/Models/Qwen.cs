@@ -17,6 +17,8 @@ internal sealed class Qwen : IArchitecture
         bool windows = c.Bool("use_sliding_window", false);
         int layers = c.Size("num_hidden_layers", "block_count");
         bool[]? kinds = c.WindowedLayers(layers);
+        bool normed = c.Architecture.StartsWith("qwen3", StringComparison.OrdinalIgnoreCase); // else Qwen2, with biases on q, k and v
+        w = normed ? w.WithBiases(c.FindBool("attention_bias"), "attention_bias", DecoderParts.AttentionMatrices) : w.WithBiases(true, "the architecture", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");
@@ -26,7 +28,7 @@ internal sealed class Qwen : IArchitecture
             var b = w.Scope($"model.layers.{i}", $"blk.{i}");
             using var _ = g.Block(x);
             bool windowed = windows && (kinds?[i] ?? i >= c.Int("max_window_layers"));
-            Func<Value, Value>? QkNorm(string name, string gguf, int count) => b.Has($"{name}.weight", $"{gguf}.weight") ? v => g.Norm(v, NormSpec.RmsNorm(epsilon, groups: count), b.Norm(name, gguf)) : null;
+            Func<Value, Value>? QkNorm(string name, string gguf, int count) => normed ? v => g.Norm(v, NormSpec.RmsNorm(epsilon, groups: count), b.Norm(name, gguf)) : null;
             x = g.Add(x, DecoderParts.Attention(g, b, g.Norm(x, norm, b.Norm("input_layernorm", "attn_norm")), heads, rope, heads.Attention(window: windowed ? c.FindInt("sliding_window") : null),
                 QkNorm("self_attn.q_norm", "attn_q_norm", heads.Heads), QkNorm("self_attn.k_norm", "attn_k_norm", heads.KvHeads)));
             x = g.Add(x, DecoderParts.GatedMlp(g, b, g.Norm(x, norm, b.Norm("post_attention_layernorm", "ffn_norm")), activation));

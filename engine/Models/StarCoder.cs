@@ -15,7 +15,7 @@ internal sealed class StarCoder : IArchitecture
         var norm = NormSpec.LayerNorm(c.Float("layer_norm_epsilon", "attention.layer_norm_epsilon"));
         var activation = c.Activation("activation_function", ActivationKind.GeluTanh);
         var spec = heads.Attention(c.Bool("scale_attn_weights", true) ? null : 1);
-        var t = w.OptionalPrefix("transformer");
+        var t = w.OptionalPrefix("transformer").WithBiases(true, "the architecture", "");
         var g = new GraphBuilder();
 
         var embedding = t.Get("wte.weight", "token_embd.weight");

@@ -13,6 +13,7 @@ internal sealed class StarCoder2 : IArchitecture
         var rope = RopeScaling.Read(c, w, heads.Heads, heads.Width, heads.Width, RopePairing.Halves);
         var activation = c.Activation("hidden_act", ActivationKind.GeluTanh);
         var spec = heads.Attention(window: c.FindInt("sliding_window", "attention.sliding_window") is > 0 and var window ? window : null);
+        w = w.WithBiases(c.FindBool("use_bias"), "use_bias", [.. DecoderParts.AttentionMatrices, "mlp."]).WithBiases(true, "the architecture", "input_layernorm", "post_attention_layernorm", "model.norm");
         var g = new GraphBuilder();
 
         var embedding = w.Get("model.embed_tokens.weight", "token_embd.weight");

@@ -8,7 +8,9 @@ namespace Tare.Tokenizers;
 /// <summary>Byte-level BPE (<c>tokenizer.ggml.model</c> = <c>gpt2</c>): the text is cut by the rule's expressions, each piece merged as bytes.</summary>
 internal sealed class ByteLevelModel : ITokenModel
 {
-    private static readonly FrozenSet<string> WholeWords = FrozenSet.ToFrozenSet(["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken"], StringComparer.Ordinal);
+    private static readonly FrozenSet<string> WholeWords = FrozenSet.ToFrozenSet(["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano", "tekken"], StringComparer.Ordinal);
+
+    private const int LongestKnown = 64, MostKnown = 1 << 16;
 
     private readonly Vocabulary _vocabulary;
     private readonly int[] _byteIds; // [256], −1 where the vocabulary lacks the byte
@@ -21,7 +23,7 @@ internal sealed class ByteLevelModel : ITokenModel
         _vocabulary = vocabulary;
         _byteIds = [.. ByteAlphabet.Characters.Select(c => vocabulary.Ids.GetValueOrDefault(c.ToString(), -1))];
         _merges = ReadMerges(metadata, vocabulary);
-        string rule = metadata.FindString("tokenizer.ggml.pre") ?? "gpt-2";
+        string rule = metadata.FindString("tokenizer.ggml.pre") ?? "default"; // files from before the key existed
         string[] expressions = PreTokenizerRules.Find(rule) ?? throw metadata.Error("tokenizer.ggml.pre", $"'{rule}' is not known (known: {string.Join(", ", PreTokenizerRules.Names)})");
         _patterns = [.. expressions.Select(e => new CodePointPattern(e))];
         _wholeWords = WholeWords.Contains(rule);
@@ -38,6 +40,32 @@ internal sealed class ByteLevelModel : ITokenModel
     {
         var merger = new BytePair(_merges);
         ReadOnlyMemory<int> points = CodePoints.Of(text);
+        // Pieces come again and again: what one became is remembered by its characters.
+        var known = new Dictionary<string, int[]>(StringComparer.Ordinal);
+        var lookup = known.GetAlternateLookup<ReadOnlySpan<char>>();
+        var symbols = new List<int>();
+        int at = 0; // in UTF-16 units
+        foreach (var (start, end) in Pieces(points))
+        {
+            var piece = points.Span[start..end];
+            int length = piece.Length;
+            foreach (int p in piece) length += p > 0xFFFF ? 1 : 0;
+            var characters = text.AsSpan(at, length);
+            at += length;
+            if (length <= LongestKnown && lookup.TryGetValue(characters, out int[]? seen))
+            {
+                ids.AddRange(seen.AsSpan());
+                continue;
+            }
+            int before = ids.Count;
+            EncodePiece(piece, merger, symbols, ids);
+            if (length <= LongestKnown && known.Count < MostKnown) known.Add(characters.ToString(), [.. System.Runtime.InteropServices.CollectionsMarshal.AsSpan(ids)[before..]]);
+        }
+        return merger.Operations;
+    }
+
+    private List<(int Start, int End)> Pieces(ReadOnlyMemory<int> points)
+    {
         List<(int Start, int End)> pieces = [(0, points.Length)], finer = [];
         foreach (var pattern in _patterns)
         {
@@ -45,23 +73,22 @@ internal sealed class ByteLevelModel : ITokenModel
             foreach (var (start, end) in pieces) pattern.Split(points, start, end, finer);
             (pieces, finer) = (finer, pieces);
         }
-        var symbols = new List<int>();
-        var written = new StringBuilder();
+        return pieces;
+    }
+
+    private void EncodePiece(ReadOnlySpan<int> piece, BytePair merger, List<int> symbols, List<int> ids)
+    {
+        symbols.Clear();
+        var written = _wholeWords ? new StringBuilder() : null;
         Span<byte> utf8 = stackalloc byte[4];
-        foreach (var (start, end) in pieces)
-        {
-            symbols.Clear();
-            written.Clear();
-            for (int i = start; i < end; i++)
-                foreach (byte b in utf8[..new Rune(points.Span[i]).EncodeToUtf8(utf8)])
-                {
-                    if (_byteIds[b] >= 0) symbols.Add(_byteIds[b]);
-                    if (_wholeWords) written.Append(ByteAlphabet.Characters[b]);
-                }
-            if (_wholeWords && _vocabulary.Ids.TryGetValue(written.ToString(), out int whole)) ids.Add(whole);
-            else merger.Merge([.. symbols], ids);
-        }
-        return merger.Operations;
+        foreach (int point in piece)
+            foreach (byte b in utf8[..new Rune(point).EncodeToUtf8(utf8)])
+            {
+                if (_byteIds[b] >= 0) symbols.Add(_byteIds[b]);
+                written?.Append(ByteAlphabet.Characters[b]);
+            }
+        if (written is not null && _vocabulary.Ids.TryGetValue(written.ToString(), out int whole)) ids.Add(whole);
+        else merger.Merge(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(symbols), ids);
     }
 
     /// <summary>The merges of a file: pair of ids → rank and merged id.</summary>

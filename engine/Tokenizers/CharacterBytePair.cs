@@ -45,7 +45,7 @@ internal sealed class CharacterBytePair(Dictionary<string, int> vocabulary, Dict
             afterUnknown = unknown is not null;
         }
         var merger = new BytePair(merges);
-        merger.Merge([.. symbols], ids);
+        merger.Merge(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(symbols), ids);
         return merger.Operations;
     }
 }

@@ -15,16 +15,14 @@ internal sealed class GgufTokenizer : Tokenizer
     {
         (_vocabulary, _model) = (vocabulary, model);
         var tokens = vocabulary.Texts.Select((t, i) => (t, i));
-        _userDefined = new SpecialTokens(tokens.Where(t => vocabulary.Kinds[t.i] == TokenKind.UserDefined));
-        _allSpecial = new SpecialTokens(tokens.Where(t => IsLiteral(t.i)));
+        var (left, right) = Stripping(metadata, vocabulary);
+        _userDefined = new SpecialTokens(tokens.Where(t => vocabulary.Kinds[t.i] == TokenKind.UserDefined), left, right);
+        _allSpecial = new SpecialTokens(tokens.Where(t => IsLiteral(t.i)), left, right);
         BeginningOfSequence = (beginning is null ? null : Id("cls_token_id")) ?? Id("bos_token_id") ?? (beginning < Count ? beginning : null);
         EndOfSequence = (end is null ? null : Id("seperator_token_id")) ?? Id("eos_token_id") ?? (end < Count ? end : null); // spelled so in the format
         AddsBeginningOfSequence = (metadata.FindBool("tokenizer.ggml.add_bos_token") ?? addsBeginning) && BeginningOfSequence is not null;
         AddsEndOfSequence = (metadata.FindBool("tokenizer.ggml.add_eos_token") ?? end is not null) && EndOfSequence is not null;
-        var ends = new HashSet<int>(new[] { EndOfSequence, Id("eot_token_id"), Id("eom_token_id") }.OfType<int>());
-        for (int id = 0; id < Count; id++)
-            if (IsLiteral(id) && EndTexts.Contains(vocabulary.Texts[id])) ends.Add(id);
-        EndOfGeneration = ends;
+        EndOfGeneration = Ends([EndOfSequence, Id("eot_token_id"), Id("eom_token_id")], tokens);
 
         int? Id(string key)
         {
@@ -51,9 +49,11 @@ internal sealed class GgufTokenizer : Tokenizer
     internal bool HasSpacePrefix => _model.HasSpacePrefix;
 
     /// <summary>The tokenizer of a GGUF file: byte-level BPE (<c>gpt2</c>), SentencePiece BPE (<c>llama</c>) or WordPiece (<c>bert</c>). Other kinds are refused by name.</summary>
-    public static GgufTokenizer Read(GgufFile file)
+    public static GgufTokenizer Read(GgufFile file) => Read(file.Metadata);
+
+    /// <summary>The tokenizer that these keys describe.</summary>
+    public static GgufTokenizer Read(GgufMetadata metadata)
     {
-        var metadata = file.Metadata;
         string kind = metadata.FindString("tokenizer.ggml.model") ?? throw metadata.Error("tokenizer.ggml.model", "is missing");
         if (kind is not ("gpt2" or "llama" or "bert" or "gemma4")) throw metadata.Error("tokenizer.ggml.model", $"'{kind}' is not known (known: gpt2, llama, bert, gemma4)");
         var vocabulary = new Vocabulary(metadata);
@@ -101,6 +101,18 @@ internal sealed class GgufTokenizer : Tokenizer
 
     /// <summary>The bytes that a token stands for; control and user-defined tokens stand for their text.</summary>
     public byte[] Bytes(int id) => IsLiteral(Checked(id)) ? Encoding.UTF8.GetBytes(_vocabulary.Texts[id]) : _model.Bytes(id);
+
+    // Tokens that take white space with them; the format has no key for it, so it follows from names: Phi-3's markers end with their line, <mask> of Jina's models begins with its space.
+    private static (HashSet<int> Left, HashSet<int> Right) Stripping(GgufMetadata metadata, Vocabulary vocabulary)
+    {
+        HashSet<int> left = [], right = [];
+        string name = metadata.FindString("general.name") ?? "";
+        if (metadata.FindString("tokenizer.ggml.pre") is "jina-v2-de" or "jina-v2-es" or "jina-v2-code" && vocabulary.Ids.TryGetValue("<mask>", out int mask)) left.Add(mask);
+        else if (name.Contains("phi-3", StringComparison.OrdinalIgnoreCase) || name.Contains("phi3", StringComparison.OrdinalIgnoreCase))
+            for (int id = 0; id < vocabulary.Count; id++)
+                if (vocabulary.Texts[id] is "</s>" || vocabulary.Kinds[id] is TokenKind.Control or TokenKind.UserDefined && vocabulary.Texts[id] is not ("<unk>" or "<s>" or "<|endoftext|>")) right.Add(id);
+        return (left, right);
+    }
 
     private bool IsLiteral(int id) => _vocabulary.Kinds[id] is TokenKind.Control or TokenKind.UserDefined;
 

@@ -12,6 +12,18 @@ public abstract class Tokenizer
     private protected static readonly FrozenSet<string> EndTexts = FrozenSet.ToFrozenSet(["<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>",
         "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>", "<｜end▁of▁sentence｜>"], StringComparer.Ordinal);
 
+    /// <summary>
+    /// The ids that end a generation: those that a file names, and tokens with a text that is known to end turns. Where messages have channels (<c>&lt;|return|&gt;</c> and <c>&lt;|call|&gt;</c> end turns),
+    /// <c>&lt;|end|&gt;</c> only ends a message.
+    /// </summary>
+    private protected static HashSet<int> Ends(IEnumerable<int?> named, IEnumerable<(string Text, int Id)> tokens)
+    {
+        var byText = tokens.Where(t => EndTexts.Contains(t.Text)).ToList();
+        var ends = new HashSet<int>(named.OfType<int>().Concat(byText.Select(t => t.Id)));
+        if (byText.Exists(t => t.Text == "<|return|>") && byText.Exists(t => t.Text == "<|call|>")) ends.ExceptWith(byText.Where(t => t.Text == "<|end|>").Select(t => t.Id).Except(named.OfType<int>()));
+        return ends;
+    }
+
     /// <summary>Size of the vocabulary.</summary>
     public abstract int Count { get; }
 

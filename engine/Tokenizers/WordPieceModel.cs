@@ -9,15 +9,22 @@ namespace Tare.Tokenizers;
 /// WordPiece (Devlin et al. 2019; <c>tokenizer.ggml.model</c> = <c>bert</c>): decomposed, accents dropped, lower case; words split at white space, punctuation and CJK characters; each word by
 /// greedy longest match. In GGUF a piece that begins a word is written with ▁, a later one plain. A word that can't be covered is the unknown token.
 /// </summary>
+/// <remarks>
+/// <c>tokenizer.ggml.normalizer.lowercase</c> and <c>.strip_accents</c> say how a text is normalized. Without them a vocabulary that holds capital letters is cased: nothing is lowered or dropped then.
+/// </remarks>
 internal sealed class WordPieceModel : ITokenModel
 {
     private readonly Vocabulary _vocabulary;
     private readonly int? _unknown;
     private readonly int _longest;
+    private readonly bool _lower, _strip;
 
     public WordPieceModel(GgufMetadata metadata, Vocabulary vocabulary)
     {
         _vocabulary = vocabulary;
+        bool cased = Enumerable.Range(0, vocabulary.Count).Any(i => vocabulary.Kinds[i] == TokenKind.Normal && !vocabulary.Texts[i].StartsWith('[') && vocabulary.Texts[i].Any(char.IsAsciiLetterUpper));
+        _lower = metadata.FindBool("tokenizer.ggml.normalizer.lowercase") ?? !cased;
+        _strip = metadata.FindBool("tokenizer.ggml.normalizer.strip_accents") ?? _lower;
         _longest = vocabulary.Texts.Select(t => t.Length).DefaultIfEmpty().Max();
         long unknown = metadata.FindInteger("tokenizer.ggml.unknown_token_id") ?? 100;
         _unknown = unknown >= 0 && unknown < vocabulary.Count ? (int)unknown : null;
@@ -63,23 +70,25 @@ internal sealed class WordPieceModel : ITokenModel
         return operations;
     }
 
-    private static List<string> Words(string text)
+    private List<string> Words(string text)
     {
         var points = new List<int>();
-        foreach (int p in CodePoints.Of(text)) CanonicalDecomposition.Append(p, points);
+        if (_strip)
+            foreach (int p in CodePoints.Of(text)) CanonicalDecomposition.Append(p, points);
+        else points.AddRange(CodePoints.Of(text));
         var words = new List<string>();
         var word = new StringBuilder();
         foreach (int p in points)
         {
             var category = CharUnicodeInfo.GetUnicodeCategory(p);
             if (CodePoints.IsWhiteSpace(p)) End();
-            else if (p is 0 or 0xFFFD || category is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.NonSpacingMark) continue;
+            else if (p is 0 or 0xFFFD || category is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse || _strip && category == UnicodeCategory.NonSpacingMark) continue;
             else if (IsPunctuation(p, category) || IsChinese(p))
             {
                 End();
                 words.Add(char.ConvertFromUtf32(p));
             }
-            else word.Append(Rune.ToLowerInvariant(new Rune(p)).ToString());
+            else word.Append((_lower ? Rune.ToLowerInvariant(new Rune(p)) : new Rune(p)).ToString());
         }
         End();
         return words;

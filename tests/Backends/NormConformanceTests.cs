@@ -150,7 +150,7 @@ public sealed class NormConformanceTests
             using (_g.Block(x))
             {
                 Value y = _g.Linear(_g.Attention(q, k, v, spec), Matrix("wo"));
-                Value keys = _g.Append(new KvAppend(1, Heads * width, Heads * rows), k, _g.Embed(new ConstantWeight("one-hot", rows, Heads * rows, oneHot)));
+                Value keys = _g.Append(new KvAppend(1, Heads, Heads * width, Heads * rows), k, _g.Embed(new ConstantWeight("one-hot", rows, Heads * rows, oneHot)));
                 Value pattern = _g.Append(new Attention(spec with { ValueWidth = rows }), q, keys);
                 GraphOutput[] outputs = [Y(y), new("pattern", pattern), new("q", q), new("k", k), new("v", v)];
                 return _g.Finish([.. outputs.Where(o => Outputs.Contains(o.Name))]);

@@ -170,6 +170,58 @@ public sealed class SeamTests
         Should.Throw<ArgumentException>(() => program.Enqueue(new Step { Sequences = new[] { new SequenceRows(0, 0, 1, 40, Phase.Prompt, 41) }, Tokens = new[] { 1 }, Pages = new[] { 0 }, PageStarts = new[] { 0, 1 } }, [runner.State])).Message.ShouldContain("40");
     }
 
+    [Theory, MemberData(nameof(Backends))]
+    public void Any_step_runs_or_is_refused_by_name(Type type)
+    {
+        using var backend = Create(type);
+        var graph = new RandomModel(Window: 9).Build();
+        using var store = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, store, new ProgramLimits(40, 3, 40));
+        using var state = backend.CreateState(new StateLayout(program.Signature.Kv, [.. program.Signature.Kv.Groups.Select(_ => 6)]));
+        int groups = program.Signature.Kv.Groups.Length, ran = 0, refused = 0;
+        int[] odd = [-1, 0, 1, 31, 32, 33, 37, 40, 1 << 20, int.MaxValue - 1, int.MaxValue, int.MinValue];
+        for (int seed = 0; seed < 3000; seed++)
+        {
+            var random = new Random(seed);
+            int Odd(int usual) => random.Next(12) == 0 ? odd[random.Next(odd.Length)] : usual;
+            var sequences = new List<SequenceRows>();
+            List<int> tokens = [], pages = [], starts = [0];
+            for (int s = 0; s < 1 + random.Next(3); s++)
+            {
+                int rows = 1 + random.Next(12), position = random.Next(40);
+                sequences.Add(new SequenceRows(Odd(s), Odd(tokens.Count), Odd(rows), Odd(position), (Phase)random.Next(3), Odd(position + rows)));
+                for (int r = 0; r < rows; r++) tokens.Add(Odd(random.Next(37)));
+                for (int g = 0; g < groups; g++)
+                {
+                    for (int p = 0; p < 2; p++) pages.Add(Odd(2 * s + p));
+                    starts.Add(Odd(pages.Count));
+                }
+            }
+            var step = new Step
+            {
+                Sequences = sequences.ToArray(),
+                Tokens = tokens.ToArray(),
+                Pages = pages.ToArray(),
+                PageStarts = starts.ToArray(),
+                OutputRows = random.Next(2) == 0 ? [] : new[] { Odd(0), Odd(tokens.Count - 1) },
+                Slots = random.Next(6) == 0 ? new RowSlots[random.Next(4)] : default,
+            };
+            try
+            {
+                var ticket = program.Enqueue(step, [state]);
+                program.Wait(ticket);
+                program.Release(ticket);
+                ran++;
+            }
+            catch (ArgumentException)
+            {
+                refused++;
+            }
+        }
+        ran.ShouldBeGreaterThan(50);
+        refused.ShouldBeGreaterThan(500);
+    }
+
     private static IBackend Create(Type type) => (IBackend)Activator.CreateInstance(type, nonPublic: true)!;
 
     private static float[] RunWhole(IBackend backend, IWeightStore store, Graph graph, int[] tokens)

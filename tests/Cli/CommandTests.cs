@@ -129,6 +129,62 @@ public sealed class CommandTests : IDisposable
         CommandLine.Run("graph", "-m", Fable, "--fused").Output.ShouldContain("FusedRows(");
     }
 
+    [ConformanceFact("architectures", "tokenizers-hf")]
+    public void A_folder_of_sentence_transformers_says_how_its_vectors_are_pooled()
+    {
+        string root = Path.Combine(SharedData.Conformance("architectures")!, "bert");
+        foreach (string file in Directory.GetFiles(root)) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        File.WriteAllText(Path.Combine(_folder, "tokenizer.json"), """{"added_tokens":[],"model":{"type":"WordPiece","unk_token":"[UNK]","vocab":{"[UNK]":0,"a":1,"b":2,"##b":3}},"pre_tokenizer":{"type":"BertPreTokenizer"}}""");
+        float[][] Vectors(params string[] flags) => JsonSerializer.Deserialize<float[][]>(CommandLine.RunWithInput("""["a b","b"]""", ["embed", "-m", _folder, "--json", .. flags]).Output)!;
+        float Norm(float[] vector) => (float)Math.Sqrt(vector.Sum(v => (double)v * v));
+        Norm(Vectors()[0]).ShouldBe(1, 1e-5f);
+        Directory.CreateDirectory(Path.Combine(_folder, "1_Pooling"));
+        File.WriteAllText(Path.Combine(_folder, "1_Pooling", "config.json"), """{"word_embedding_dimension":64,"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}""");
+        const string transformer = """{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},{"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"}""";
+        File.WriteAllText(Path.Combine(_folder, "modules.json"), $"[{transformer}]");
+        float[] cls = Vectors()[0];
+        Math.Abs(Norm(cls) - 1).ShouldBeGreaterThan(0.01f);
+        cls.ShouldBe(Vectors("--pooling", "cls", "--no-normalize")[0]);
+        cls.ShouldNotBe(Vectors("--pooling", "mean", "--no-normalize")[0]);
+        Norm(Vectors("--normalize")[0]).ShouldBe(1, 1e-5f);
+        File.WriteAllText(Path.Combine(_folder, "modules.json"), $$"""[{{transformer}},{"idx":2,"name":"2","path":"2_Normalize","type":"sentence_transformers.models.Normalize"}]""");
+        Norm(Vectors()[1]).ShouldBe(1, 1e-5f);
+        File.WriteAllText(Path.Combine(_folder, "modules.json"), $$"""[{{transformer}},{"idx":2,"name":"2","path":"2_Dense","type":"sentence_transformers.models.Dense"}]""");
+        CommandLine.RunWithInput("[]", "embed", "-m", _folder, "--json").Error.ShouldContain("Dense");
+        File.Delete(Path.Combine(_folder, "modules.json"));
+        string many = JsonSerializer.Serialize(Enumerable.Repeat(string.Join(' ', Enumerable.Repeat("a", 100)), 20).Append("b"));
+        JsonSerializer.Deserialize<float[][]>(CommandLine.RunWithInput(many, "embed", "-m", _folder, "--json").Output)![^1].ShouldBe(Vectors()[1]); // more than one step
+        CommandLine.RunWithInput(JsonSerializer.Serialize(new[] { "a", string.Join(' ', Enumerable.Repeat("a", 600)) }), "embed", "-m", _folder, "--json").Error.ShouldContain("text 1 has 600 tokens");
+    }
+
+    [ConformanceFact("tokenizers-hf")]
+    public void Invariant_globalization_changes_no_id()
+    {
+        foreach (string name in new[] { "qwen2", "bert-uncased", "added-tokens" }) // form C, form D, lower case
+        {
+            using var cases = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(SharedData.Conformance("tokenizers-hf")!, $"{name}.cases.json")));
+            string texts = JsonSerializer.Serialize(cases.RootElement.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("text").GetString()));
+            string expected = JsonSerializer.Serialize(cases.RootElement.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())));
+            var (exit, output, error) = CommandLine.RunWith(new() { ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1" }, texts, "tokenize", "-m", Path.Combine(SharedData.Conformance("tokenizers-hf")!, $"{name}.tokenizer.json"), "--json", "--no-add-special");
+            exit.ShouldBe(0, error);
+            output.Trim().ShouldBe(expected, name);
+        }
+    }
+
+    [ConformanceFact("tokenizers-hf")]
+    public void Tokenizers_need_no_weights_and_no_known_architecture()
+    {
+        string source = Path.Combine(SharedData.Conformance("tokenizers-hf")!, "llama3.tokenizer.json");
+        File.Copy(source, Path.Combine(_folder, "tokenizer.json"));
+        string alone = CommandLine.RunWithInput("""["Hello"]""", "tokenize", "-m", source, "--json").Output;
+        alone.ShouldStartWith("[[");
+        CommandLine.RunWithInput("""["Hello"]""", "tokenize", "-m", _folder, "--json").Output.ShouldBe(alone);
+        File.WriteAllText(Path.Combine(_folder, "config.json"), """{"architectures":["WonderForCausalLM"]}""");
+        File.Copy(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free", "model.safetensors"), Path.Combine(_folder, "model.safetensors"));
+        CommandLine.RunWithInput("""["Hello"]""", "tokenize", "-m", _folder, "--json").Output.ShouldBe(alone);
+        CommandLine.RunWithInput("""["Hello"]""", "tokenize", "-m", Path.Combine(_folder, "model.safetensors"), "--json").Output.ShouldBe(alone);
+    }
+
     [ConformanceTheory("models/SmolLM2-135M-Instruct.Q4_1.gguf")]
     [InlineData("4")]
     [InlineData("600")]
@@ -171,6 +227,10 @@ public sealed class CommandTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "config.json"), """{"architectures":["WonderForCausalLM"]}""");
         File.Copy(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free", "model.safetensors"), Path.Combine(_folder, "model.safetensors"));
         Ends(1, "WonderForCausalLM", "graph", "-m", _folder);
+        Ends(2, "nonsense", "nonsense");
+        Ends(2, "--help");
+        Ends(1, "the folder does not exist", "logits", "-m", Fable, "--ids", "1", "-o", Path.Combine(_folder, "nowhere", "out.safetensors"));
+        Ends(1, "513 tokens", "logits", "-m", Fable, "--ids", string.Join(',', Enumerable.Repeat(1, 513)), "-o", target);
     }
 
     [Fact]

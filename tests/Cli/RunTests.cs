@@ -54,7 +54,7 @@ public sealed class RunTests
         long_.ExitCode.ShouldBe(1);
         long_.Error.ShouldContain("does not fit a context of 5");
         CommandLine.Run("run", "a", "-c", "100000").Error.ShouldContain("positions");
-        foreach (string[] wrong in new[] { new[] { "-n", "0" }, ["--temp", "-1"], ["--top-p", "2"], ["--precision", "rough"], ["-t", "0"] })
+        foreach (string[] wrong in new[] { new[] { "-n", "0" }, ["--temp", "-1"], ["--top-p", "2"], ["--precision", "rough"], ["-ctk", "f8"], ["--cache-type-v", "q4_0"], ["-t", "0"] })
         {
             var (code, output, error) = CommandLine.Run(["run", "a", .. wrong]);
             code.ShouldBe(2, string.Join(' ', wrong));
@@ -96,6 +96,12 @@ public sealed class RunTests
             json.RootElement.GetProperty("perplexity").GetDouble().ShouldBe(Math.Exp(json.RootElement.GetProperty("mean_nll").GetDouble()), 1e-9);
             foreach (string name in new[] { "median_nll", "p95_nll" }) json.RootElement.GetProperty(name).GetDouble().ShouldBeGreaterThan(0);
             CommandLine.Run("perplexity", "-m", model, text, "-c", "64").Output.ShouldContain("perplexity");
+            using var compared = JsonDocument.Parse(CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--precision", "fast", "--compare", "exact", "--json").Output);
+            compared.RootElement.GetProperty("positions").GetInt32().ShouldBe(windows * 63);
+            compared.RootElement.GetProperty("kl").GetProperty("max").GetDouble().ShouldBeInRange(0, 0.01);
+            compared.RootElement.GetProperty("reference").GetProperty("perplexity").GetDouble().ShouldBe(json.RootElement.GetProperty("perplexity").GetDouble(), 1e-6);
+            CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--compare", Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln-free")).Output.ShouldContain("same most probable token");
+            CommandLine.Run("perplexity", "-m", model, text, "-c", "64", "--compare", "precise").ExitCode.ShouldBe(1);
             CommandLine.Run("perplexity", "-m", model, text, "-c", "512").Error.ShouldContain("a window needs");
         }
         finally

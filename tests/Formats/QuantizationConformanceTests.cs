@@ -43,7 +43,7 @@ public sealed class QuantizationConformanceTests
     }
 
     [Fact]
-    public void Every_named_type_has_a_decoder() => BlockFormats.All.Select(f => f.Type).Order().ShouldBe(Enum.GetValues<TensorType>().Order());
+    public void Every_named_type_has_a_decoder() => BlockFormats.All.Select(f => f.Type).Order().ShouldBe(Enum.GetValues<TensorType>().Where(t => t != TensorType.Unknown).Order());
 
     [Theory]
     [InlineData(TensorType.F8_E4M3, 0x7E, 448f)]

@@ -1,5 +1,6 @@
 using Tare.Execution;
 using Tare.Generation;
+using Tare.Graphs;
 
 namespace Tare.Tests.Generation;
 
@@ -15,7 +16,7 @@ public sealed class KvPagesTests
         var random = new Random(seed);
         int[] pageCounts = [60, 40];
         int?[] windows = [null, 40];
-        var layout = new StateLayout(new KvLayout([new KvGroup([0], 4, 4, KvType.F32, KvType.F32, null), new KvGroup([1], 4, 4, KvType.F32, KvType.F32, 40)]), [.. pageCounts]);
+        var layout = new StateLayout(new KvLayout([new KvGroup([0], 1, 4, 4, KvType.F32, KvType.F32, null), new KvGroup([1], 1, 4, 4, KvType.F32, KvType.F32, 40)]), [.. pageCounts]);
         int[][][] memory = [.. pageCounts.Select(n => Enumerable.Range(0, n).Select(_ => new int[32]).ToArray())];
         var pages = new KvPages(layout, (g, from, to) => memory[g][from].CopyTo(memory[g][to], 0));
         var sequences = new List<(KvSequence Pages, List<int> Ids)>();
@@ -82,7 +83,7 @@ public sealed class KvPagesTests
     public void A_fork_copies_a_page_on_its_first_write_only()
     {
         var copies = new List<(int, int, int)>();
-        var pages = new KvPages(new StateLayout(new KvLayout([new KvGroup([0], 4, 4, KvType.F32, KvType.F32, null)]), [8]), (g, a, b) => copies.Add((g, a, b)));
+        var pages = new KvPages(new StateLayout(new KvLayout([new KvGroup([0], 1, 4, 4, KvType.F32, KvType.F32, null)]), [8]), (g, a, b) => copies.Add((g, a, b)));
         var first = pages.Create();
         pages.Extend(first, 40);
         var second = pages.Fork(first);
@@ -102,7 +103,7 @@ public sealed class KvPagesTests
     [Fact]
     public void A_window_frees_what_lies_behind_it()
     {
-        var pages = new KvPages(new StateLayout(new KvLayout([new KvGroup([0], 4, 4, KvType.F32, KvType.F32, 33)]), [8]), (_, _, _) => { });
+        var pages = new KvPages(new StateLayout(new KvLayout([new KvGroup([0], 1, 4, 4, KvType.F32, KvType.F32, 33)]), [8]), (_, _, _) => { });
         var sequence = pages.Create();
         for (int length = 1; length <= 1000; length++)
         {
@@ -113,5 +114,14 @@ public sealed class KvPagesTests
         }
         pages.Truncate(sequence, 998).ShouldBe(998);
         pages.Truncate(sequence, 500).ShouldBe(0); // what its positions see is gone
+    }
+
+    [Fact]
+    public void Prefix_keys_of_other_cache_types_differ()
+    {
+        PrefixKey Key(KvType keys, KvType values) => PrefixKey.Start(new KvLayout([new KvGroup([0], 1, 4, 4, keys, values, null)])).Next([1, 2, 3]);
+        var types = Enum.GetValues<KvType>();
+        types.SelectMany(k => types.Select(v => Key(k, v))).Distinct().Count().ShouldBe(types.Length * types.Length);
+        Key(KvType.F16, KvType.F16).ShouldBe(Key(KvType.F16, KvType.F16));
     }
 }

@@ -26,6 +26,7 @@ public sealed class RandomGraphTests
             WholeSequences.RunChunked<float>(cpu, graph, ids, 1 + seed % 44)["y"].ShouldBe(actual);
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(150));
 
+    /// <summary>A legal graph of random ops and sizes.</summary>
     internal static Graph Build(Random random, int seed)
     {
         int names = 0;

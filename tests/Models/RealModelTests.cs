@@ -89,14 +89,16 @@ public sealed class RealModelTests
         report.LastHalf.MeanNll.ShouldBe(expected.GetProperty("last_255").GetProperty("mean_nll").GetDouble(), 1e-5);
     }
 
-    [ConformanceFact("smollm2", "models/SmolLM2-135M-Instruct.Q4_1.gguf")]
-    public void SmolLM2_with_integer_activations_stays_close_and_gives_the_same_bits_in_any_chunks()
+    [ConformanceTheory("smollm2", "models/SmolLM2-135M-Instruct.Q4_1.gguf")]
+    [InlineData(KvType.F16)]
+    [InlineData(KvType.Q8_0)]
+    public void SmolLM2_with_integer_activations_and_small_caches_stays_close_and_gives_the_same_bits_in_any_chunks(KvType cache)
     {
         string root = SharedData.Conformance("smollm2")!;
         using var file = ModelFile.Open(SharedData.Model("SmolLM2-135M-Instruct.Q4_1.gguf")!);
         using var last = ModelFile.Open(Path.Combine(root, "logits.safetensors"));
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
-        var graph = IntegerActivations.Apply(ArchitectureRegistry.Build(file));
+        var graph = CacheTypes.Apply(IntegerActivations.Apply(ArchitectureRegistry.Build(file)), cache, cache);
         using var one = new CpuBackend(1);
         using var two = new CpuBackend(2);
         foreach (var prompt in json.RootElement.GetProperty("prompts").EnumerateArray())

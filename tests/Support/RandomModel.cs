@@ -1,10 +1,11 @@
 using Tare.Graphs;
 using Tare.Graphs.Weights;
+using Tare.Rewrites;
 
 namespace Tare.Tests.Support;
 
 /// <summary>A small decoder with random weights and the features that a test wants.</summary>
-internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width = 24, int Heads = 4, int KvHeads = 2, int HeadWidth = 6, int Inner = 31, int Blocks = 3, int? Window = null, bool Adapters = false, LengthDependentRope? Dynamic = null)
+internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width = 24, int Heads = 4, int KvHeads = 2, int HeadWidth = 6, int Inner = 31, int Blocks = 3, int? Window = null, bool Adapters = false, DynamicRope? Dynamic = null, KvType KeyType = KvType.F32, KvType ValueType = KvType.F32)
 {
     /// <summary>A weight of this model by its name: the same name gives the same object within one <see cref="Build"/>.</summary>
     public static ConstantWeight Matrix(int seed, string name, int rows, int width, double scale = 1)
@@ -40,7 +41,7 @@ internal sealed record RandomModel(int Seed = 1, int Vocabulary = 37, int Width 
             x = g.Add(x, Linear(g.Activate(Linear(m, $"{i}.up", Inner), ActivationKind.GeluTanh), $"{i}.down", Width));
         }
         var head = W("head", Vocabulary, Width);
-        return g.Finish(x, v => g.Norm(v, norm), v => g.Linear(v, head));
+        return CacheTypes.Apply(g.Finish(x, v => g.Norm(v, norm), v => g.Linear(v, head)), KeyType, ValueType);
     }
 
     private static int HashCodeOf(string text) => text.Aggregate(17, (hash, c) => unchecked(hash * 31 + c));

@@ -26,6 +26,11 @@ public sealed class SyntheticModelTests : IDisposable
     [InlineData("gpt2-124m", TensorType.BF16, 2, 77, 7, 7, 11, 301)]
     [InlineData("pythia-410m", TensorType.F16, 2, 120, 3, 3, 40, 99)]
     [InlineData("pythia-410m", TensorType.F32, 1, 24, 1, 1, 24, 7)]
+    [InlineData("qwen2.5-0.5b", TensorType.Q8_0, 2, 96, 6, 2, 16, 224)]
+    [InlineData("openelm-270m", TensorType.F16, 5, 88, 12, 4, 8, 320)]
+    [InlineData("mixtral-8x7b", TensorType.BF16, 2, 64, 4, 2, 16, 96)]
+    [InlineData("recursive-135m", TensorType.Q4_0, 7, 96, 6, 2, 16, 96)]
+    [InlineData("widenet-12", TensorType.F32, 4, 48, 4, 4, 12, 40)]
     public void Cpu_equals_reference_on_odd_shapes(string like, TensorType type, int blocks, int width, int heads, int kvHeads, int headWidth, int inner)
     {
         string path = Path.Combine(_folder, "model.gguf");
@@ -40,6 +45,39 @@ public sealed class SyntheticModelTests : IDisposable
         float[] expected = WholeSequences.Run<float>(reference, graph, ids)[GraphBuilder.LogitsOutput];
         Nmse.WorstRow(WholeSequences.Run<float>(cpu, graph, ids)[GraphBuilder.LogitsOutput], expected, 311).ShouldBeLessThan(1e-9);
         expected.Max(Math.Abs).ShouldBeInRange(0.5f, 50); // alive, not exploded
+    }
+
+    [Fact]
+    public void Every_known_shape_and_every_type_that_can_be_written_loads()
+    {
+        string path = Path.Combine(_folder, "model.gguf");
+        foreach (var (name, known) in SyntheticShape.Known)
+        {
+            known.Validate();
+            // The same shape at two blocks and a small width, so that the test is quick.
+            int heads = known.Heads / known.KvHeads * 2, width = known.Architecture is "gpt2" or "gptneox" ? heads * 8 : 48;
+            var small = known with { Blocks = 2, Width = width, Heads = heads, KvHeads = 2 * (known.KvHeads == known.Heads ? heads / 2 : 1), HeadWidth = 8, Inner = 32, Vocabulary = 300, Context = 64, Shared = Math.Min(known.Shared, 2) };
+            SyntheticModel.Write(path, small, TensorType.F16, 1);
+            using var model = ModelFile.Open(path);
+            ArchitectureRegistry.Build(model).Blocks.ShouldBe(2, name);
+        }
+        foreach (var type in SyntheticModel.Types)
+        {
+            SyntheticModel.Write(path, SyntheticShape.Known["llama-1b"] with { Blocks = 1, Width = 256, Heads = 4, KvHeads = 2, HeadWidth = 64, Inner = 512, Vocabulary = 300 }, type, 1);
+            using var model = ModelFile.Open(path);
+            model.TryGetTensor("blk.0.ffn_down.weight", out var down).ShouldBeTrue();
+            down!.Type.ShouldBe(type);
+            _ = ArchitectureRegistry.Build(model);
+        }
+    }
+
+    [Fact]
+    public void OpenElm_shapes_grow_from_block_to_block()
+    {
+        var shape = SyntheticShape.Known["openelm-270m"];
+        Enumerable.Range(0, 16).Select(shape.KvHeadsOf).ShouldBe([3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5]);
+        shape.HeadsOf(15).ShouldBe(20);
+        (shape.InnerOf(0), shape.InnerOf(15)).ShouldBe((768, 5120));
     }
 
     [Fact]

@@ -23,7 +23,7 @@ internal static class Program
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync($"tare: {error.Message.ReplaceLineEndings(" ")}");
+            await Console.Error.WriteLineAsync($"tare: {(arguments.Length == 0 ? "give a command" : parsed.Errors[^1].Message.ReplaceLineEndings(" "))} (tare {(parsed.CommandResult.Command == root ? "" : $"{parsed.CommandResult.Command.Name} ")}--help)");
             return 2;
         }
         try

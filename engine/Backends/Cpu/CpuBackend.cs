@@ -8,7 +8,7 @@ using Tare.Graphs;
 
 namespace Tare.Backends.Cpu;
 
-/// <summary>Runs programs on the processor with managed vector code: F32 activations and caches, all weight types. The same bits for any number of threads, batch, chunking and vector width.</summary>
+/// <summary>Runs programs on the processor with managed vector code: F32 activations, or integers before quantized weights; caches and weights of all types. The same bits for any number of threads, batch, chunking and vector width.</summary>
 public sealed class CpuBackend : IBackend
 {
     private readonly WorkerPool _pool;

@@ -1,42 +1,52 @@
-using System.Runtime.InteropServices;
+using Tare.Backends.Cpu.Caches;
 using Tare.Execution;
 
 namespace Tare.Backends.Cpu;
 
-/// <summary>
-/// Cache pages in F32. A page holds, layer after layer, keys transposed to [KeyWidth, 32 positions], so that the lanes of a score vector are positions, and values as [32, ValueWidth].
-/// </summary>
+/// <summary>Cache pages, laid out as <see cref="PageFormat"/> says.</summary>
 internal sealed unsafe class CpuState : IState
 {
-    private readonly NativeBuffer<float>[] _pages; // [groups], each [pages, PageElements]
+    private readonly PageFormat[] _formats;      // [groups]
+    private readonly NativeBuffer<byte>[] _pages; // [groups], each [pages, PageFormat.Bytes]
 
     public CpuState(StateLayout layout)
     {
         Layout = layout;
-        _pages = [.. layout.Kv.Groups.Select((group, g) => new NativeBuffer<float>(checked(group.PageElements * layout.PagesPerGroup[g])))];
+        _formats = [.. layout.Kv.Groups.Select(g => new PageFormat(g))];
+        _pages = [.. layout.PagesPerGroup.Select((pages, g) => new NativeBuffer<byte>(checked(_formats[g].Bytes * pages)))];
     }
 
     public StateLayout Layout { get; }
 
     public long Bytes => _pages.Sum(p => p.Bytes);
 
-    /// <summary>The keys of a layer (by its index in the group) in a page: [KeyWidth, 32]; the values [32, ValueWidth] lie behind.</summary>
-    public float* Keys(int group, int page, int layerIndex)
+    /// <summary>The layout of a group's pages.</summary>
+    public ref readonly PageFormat Format(int group) => ref _formats[group];
+
+    /// <summary>The keys of a head in a page, for the layer at this index of the group.</summary>
+    public byte* Keys(int group, int page, int layerIndex, int head)
     {
-        var shape = Layout.Kv.Groups[group];
-        return _pages[group].Pointer + page * shape.PageElements + shape.KeyOffset(layerIndex, 0);
+        ref readonly var format = ref _formats[group];
+        return _pages[group].Pointer + page * format.Bytes + layerIndex * format.LayerBytes + (long)head * format.Keys.Bytes;
+    }
+
+    /// <summary>The values of a head in a page.</summary>
+    public byte* Values(int group, int page, int layerIndex, int head)
+    {
+        ref readonly var format = ref _formats[group];
+        return _pages[group].Pointer + page * format.Bytes + layerIndex * format.LayerBytes + (long)format.Heads * format.Keys.Bytes + (long)head * format.Values.Bytes;
     }
 
     public void CopyPage(int group, int from, int to) => Page(group, from).CopyTo(Page(group, to));
 
-    public int PageBytes(int group) => checked((int)(Layout.Kv.Groups[group].PageElements * sizeof(float)));
+    public int PageBytes(int group) => checked((int)_formats[group].Bytes);
 
-    public void SavePage(int group, int page, Span<byte> destination) => MemoryMarshal.AsBytes(Page(group, page)).CopyTo(destination);
+    public void SavePage(int group, int page, Span<byte> destination) => Page(group, page).CopyTo(destination);
 
     public void LoadPage(int group, int page, ReadOnlySpan<byte> source)
     {
         if (source.Length != PageBytes(group)) throw new ArgumentException($"{source.Length} bytes are not a page of group {group} ({PageBytes(group)} bytes)");
-        source.CopyTo(MemoryMarshal.AsBytes(Page(group, page)));
+        source.CopyTo(Page(group, page));
     }
 
     public void Dispose()
@@ -44,9 +54,5 @@ internal sealed unsafe class CpuState : IState
         foreach (var pages in _pages) pages.Dispose();
     }
 
-    private Span<float> Page(int group, int page)
-    {
-        int elements = checked((int)Layout.Kv.Groups[group].PageElements);
-        return _pages[group].Span((long)page * elements, elements);
-    }
+    private Span<byte> Page(int group, int page) => _pages[group].Span(page * _formats[group].Bytes, PageBytes(group));
 }

@@ -2,6 +2,7 @@ using Tare.Backends.Cpu.Kernels;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 
 namespace Tare.Backends.Cpu;
 
@@ -43,7 +44,7 @@ internal sealed unsafe class KernelContext(Graph graph, CpuWeights weights, Prog
     public float* Input(Node node, int index) => Pointer(node.Inputs[index]);
 
     /// <summary>Elements from row to row of a value that <paramref name="op"/> makes.</summary>
-    public static int Stride(Op op, ValueInfo type) => type.Width;
+    public static int Stride(Op op, ValueInfo type) => op is QuantizeRows quantize ? QuantizedRow.Stride(type.Width, quantize.Bits == 16) / sizeof(float) : type.Width;
 
     public ValueInfo TypeOf(Value value) => graph.TypeOf(value);
 

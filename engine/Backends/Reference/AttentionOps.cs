@@ -15,8 +15,8 @@ internal static class AttentionOps
         {
             int position = step.PositionOf[r], within = position % KvLayout.PageTokens;
             double[] page = step.PageOf(step.SequenceOf[r], g, position);
-            Array.Copy(x[0], r * op.KeyWidth, page, group.KeyOffset(index, within), op.KeyWidth);
-            if (op.ValueWidth > 0) Array.Copy(x[1], r * op.ValueWidth, page, group.ValueOffset(index, within), op.ValueWidth);
+            CachedValues.Round(op.KeyType, op.KeyWidth / op.Heads, x[0].AsSpan(r * op.KeyWidth, op.KeyWidth), page.AsSpan((int)group.KeyOffset(index, within), op.KeyWidth));
+            if (op.ValueWidth > 0) CachedValues.Round(op.ValueType, op.ValueWidth / op.Heads, x[1].AsSpan(r * op.ValueWidth, op.ValueWidth), page.AsSpan((int)group.ValueOffset(index, within), op.ValueWidth));
         }
         step.Caches[y[0]] = op.Layer;
     }

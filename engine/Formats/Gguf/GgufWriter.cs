@@ -6,8 +6,8 @@ namespace Tare.Formats.Gguf;
 /// <summary>Writes GGUF files (v3; v2 for tests of readers), streamed tensor by tensor; the file appears whole or not at all.</summary>
 public static class GgufWriter
 {
-    /// <summary>Writes metadata (key, type, value as <see cref="GgufMetadata.TryGet"/> gives it) and tensors. <paramref name="alignment"/> is a power of two and is written as <c>general.alignment</c> unless it is 32.</summary>
-    public static void Write(string path, IReadOnlyList<(string Key, GgufValueType Type, object Value)> metadata, IReadOnlyList<TensorToWrite> tensors, int alignment = 32, int version = 3)
+    /// <summary>Writes metadata (key, type, value as <see cref="GgufMetadata.TryGet"/> gives it) and tensors. <paramref name="alignment"/> is a power of two and is written as <c>general.alignment</c> unless it is 32; <paramref name="check"/> may read the finished file before it gets its name.</summary>
+    public static void Write(string path, IReadOnlyList<(string Key, GgufValueType Type, object Value)> metadata, IReadOnlyList<TensorToWrite> tensors, int alignment = 32, int version = 3, Action<string>? check = null)
     {
         if (alignment <= 0 || !int.IsPow2(alignment)) throw new ArgumentOutOfRangeException(nameof(alignment), alignment, "is not a power of two");
         AtomicFile.Write(path, stream =>
@@ -47,7 +47,7 @@ public static class GgufWriter
                 if (stream.Position - start != sizes[i]) throw new InvalidOperationException($"{tensors[i].Name}: {stream.Position - start} bytes were written, {sizes[i]} are needed");
             }
             Pad(writer, alignment);
-        });
+        }, check);
     }
 
     private static long Align(long value, int alignment) => (value + alignment - 1) / alignment * alignment;

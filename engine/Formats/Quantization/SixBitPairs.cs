@@ -11,4 +11,15 @@ internal static class SixBitPairs
         => group < 4
             ? (bytes[group] & 63, bytes[group + 4] & 63)
             : ((bytes[group + 4] & 15) | bytes[group - 4] >> 6 << 4, bytes[group + 4] >> 4 | bytes[group] >> 6 << 4);
+
+    /// <summary>The inverse: eight scales and eight minima below 64 into <paramref name="bytes"/> [12].</summary>
+    public static void Write(Span<byte> bytes, ReadOnlySpan<byte> scales, ReadOnlySpan<byte> minima)
+    {
+        for (int j = 0; j < 4; j++)
+        {
+            bytes[j] = (byte)(scales[j] | scales[j + 4] >> 4 << 6);
+            bytes[j + 4] = (byte)(minima[j] | minima[j + 4] >> 4 << 6);
+            bytes[j + 8] = (byte)(scales[j + 4] & 15 | (minima[j + 4] & 15) << 4);
+        }
+    }
 }

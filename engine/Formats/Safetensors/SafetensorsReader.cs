@@ -89,17 +89,17 @@ internal static class SafetensorsReader
     {
         if (entry.ValueKind != JsonValueKind.Object) throw Fault("is not an object");
         if (!entry.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String) throw Fault("has no dtype");
-        if (!Types.TryGetValue(dtype.GetString()!, out var type)) throw Fault($"dtype '{dtype.GetString()}' is not known (known: {string.Join(", ", Types.Keys.Order(StringComparer.Ordinal))})");
+        if (!Types.TryGetValue(dtype.GetString()!, out var type)) type = TensorType.Unknown; // can be listed, not read
         if (!entry.TryGetProperty("shape", out var sizes) || sizes.ValueKind != JsonValueKind.Array) throw Fault("has no shape");
         if (!entry.TryGetProperty("data_offsets", out var offsets) || offsets.ValueKind != JsonValueKind.Array || offsets.GetArrayLength() != 2) throw Fault("has no data_offsets [begin, end]");
         if (sizes.GetArrayLength() > 16) throw Fault($"has {sizes.GetArrayLength()} dimensions");
         var shape = sizes.EnumerateArray().Select(s => Integer(s, "shape")).ToImmutableArray();
         long start = Integer(offsets[0], "data_offsets"), end = Integer(offsets[1], "data_offsets");
         long elements = TensorLayout.Elements(file.Path, name, shape);
-        long bytes = TensorLayout.Bytes(file.Path, name, type, shape, elements)!.Value;
         if (start < 0 || end < start || end > file.Length - data) throw Fault($"data_offsets [{start}, {end}] are outside of {file.Length - data} bytes of data");
+        long bytes = TensorLayout.Bytes(file.Path, name, type, shape, elements) ?? end - start;
         if (end - start != bytes) throw Fault($"data_offsets [{start}, {end}] hold {end - start} bytes, {dtype.GetString()} [{string.Join(',', shape)}] needs {bytes}");
-        return (start, end, new MappedTensor(file, name, type, shape, data + start, elements, bytes));
+        return (start, end, new MappedTensor(file, name, type, shape, data + start, elements, bytes, type == TensorType.Unknown ? dtype.GetString() : null));
 
         long Integer(JsonElement value, string field) => value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) ? number : throw Fault($"{field}: {value.GetRawText()} is not an integer");
 

@@ -36,8 +36,9 @@ internal sealed class JsonTokenizer : Tokenizer
         _raw = new AddedTokens(added.Where(t => !t.Normalized).Select(t => (t.Content, t)));
         _normalized = new AddedTokens(added.Where(t => t.Normalized).Select(t => (_normalize(t.Content), t)));
 
-        int count = vocabulary.Values.Concat(added.Select(t => t.Id)).DefaultIfEmpty(-1).Max() + 1;
-        if (count > 2L * (vocabulary.Count + added.Length) + 65536) throw fields.Error($"ids reach {count - 1}, but there are only {vocabulary.Count + added.Length} tokens");
+        int highest = vocabulary.Values.Concat(added.Select(t => t.Id)).DefaultIfEmpty(-1).Max();
+        if (highest >= 2L * (vocabulary.Count + added.Length) + 65536) throw fields.Error($"ids reach {highest}, but there are only {vocabulary.Count + added.Length} tokens");
+        int count = highest + 1;
         _texts = new string?[count];
         _special = new bool[count];
         foreach (var (text, id) in vocabulary) _texts[id] ??= text;
@@ -48,13 +49,10 @@ internal sealed class JsonTokenizer : Tokenizer
         }
 
         int? Named(string key) => Text(tokenizerConfig, key) is { } text ? added.LastOrDefault(t => t.Content == text)?.Id ?? (vocabulary.TryGetValue(text, out int id) ? id : null) : null;
-        var ends = new HashSet<int>(Ids(generationConfig, "eos_token_id").Concat(Ids(config, "eos_token_id")).Where(id => id >= 0 && id < count));
+        int[] named = [.. Ids(generationConfig, "eos_token_id").Concat(Ids(config, "eos_token_id")).Where(id => id >= 0 && id < count)];
         BeginningOfSequence = Named("bos_token") ?? Named("cls_token") ?? Ids(config, "bos_token_id").Where(id => id >= 0 && id < count).Cast<int?>().FirstOrDefault();
-        EndOfSequence = Named("eos_token") ?? Named("sep_token") ?? ends.Cast<int?>().FirstOrDefault();
-        if (EndOfSequence is int end) ends.Add(end);
-        foreach (var token in added)
-            if (token.Special && EndTexts.Contains(token.Content)) ends.Add(token.Id);
-        EndOfGeneration = ends;
+        EndOfSequence = Named("eos_token") ?? Named("sep_token") ?? named.Cast<int?>().FirstOrDefault();
+        EndOfGeneration = Ends([EndOfSequence, .. named], [.. vocabulary.Select(v => (v.Key, v.Value)), .. added.Select(t => (t.Content, t.Id))]);
 
         var post = fields.Find("post_processor") is { } processor ? PostProcessing.Read(processor) : null;
         post ??= new PostProcessing(Flag(tokenizerConfig, "add_bos_token") && BeginningOfSequence is int b ? [b] : [], Flag(tokenizerConfig, "add_eos_token") && EndOfSequence is int e ? [e] : []);

@@ -15,7 +15,7 @@ internal static class Splitting
             int end = pattern.Match(text, at);
             if (end <= at)
             {
-                at++;
+                at = end < 0 ? pattern.NextStart(text, at) : at + 1;
                 continue;
             }
             if (gap < at) parts.Add((gap, at, false));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace Tare.Tokenizers.PreTokenizers;
 
@@ -9,12 +10,42 @@ namespace Tare.Tokenizers.PreTokenizers;
 /// </summary>
 internal sealed class CodePointPattern
 {
-    private readonly Node _root;
+    private readonly Repeat? _leadingRun;
+    private readonly Node[] _choices;
+    private readonly FlatPattern?[] _flat;               // [choices], null where one nests deeper
+    private readonly uint[] _candidates = new uint[128]; // by first ASCII code point: the choices that may begin with it
 
-    public CodePointPattern(string pattern) => _root = new Parser(pattern).Parse();
+    public CodePointPattern(string pattern)
+    {
+        var root = new Parser(pattern).Parse();
+        _leadingRun = (root as Sequence)?.First as Repeat;
+        _choices = [.. Choices(root)];
+        if (_choices.Length > 32) _choices = [new Alternatives(_choices)];
+        _flat = Array.ConvertAll(_choices, Flatten);
+        for (int p = 0; p < 128; p++)
+            for (int i = 0; i < _choices.Length; i++)
+                if (_flat[i]?.MayBeginWith(p) ?? true) _candidates[p] |= 1u << i;
+    }
 
     /// <summary>The end of the match that starts at <paramref name="start"/>, or −1.</summary>
-    public int Match(ReadOnlyMemory<int> text, int start) => _root.Match(text, start, static end => end);
+    public int Match(ReadOnlyMemory<int> text, int start)
+    {
+        var span = text.Span;
+        uint left = start < span.Length && (uint)span[start] < 128 ? _candidates[span[start]] : uint.MaxValue >> 32 - _choices.Length;
+        for (; left != 0; left &= left - 1)
+        {
+            int choice = System.Numerics.BitOperations.TrailingZeroCount(left);
+            int end = _flat[choice] is { } flat ? flat.Match(span, start) : _choices[choice].Match(text, start, static end => end);
+            if (end >= 0) return end;
+        }
+        return -1;
+    }
+
+    /// <summary>
+    /// Where to look next after no match at <paramref name="start"/>. A pattern that begins with a run (<c>\s+…</c>) and failed for all its ends fails within that run too, so that a text of n characters costs n and
+    /// not n².
+    /// </summary>
+    public int NextStart(ReadOnlyMemory<int> text, int start) => Math.Max(start + 1, _leadingRun?.RunEnd(text, start) ?? 0);
 
     /// <summary>Cuts [from, to) of a text into matches and the gaps between them; empty matches are passed over.</summary>
     public void Split(ReadOnlyMemory<int> text, int from, int to, List<(int Start, int End)> pieces)
@@ -26,7 +57,7 @@ internal sealed class CodePointPattern
             int end = Match(window, at);
             if (end <= at)
             {
-                at++;
+                at = end < 0 ? NextStart(window, at) : at + 1;
                 continue;
             }
             if (gap < at) pieces.Add((gap, at));
@@ -34,6 +65,23 @@ internal sealed class CodePointPattern
             gap = at = end;
         }
         if (gap < to) pieces.Add((gap, to));
+    }
+
+    // Alternatives within alternatives are as good as one list.
+    private static IEnumerable<Node> Choices(Node node) => node is Alternatives alternatives ? alternatives.Choices.SelectMany(Choices) : [node];
+
+    private static FlatPattern? Flatten(Node node)
+    {
+        var steps = new List<FlatPattern.Step>();
+        foreach (var part in node is Sequence sequence ? sequence.Parts : [node])
+            switch (part)
+            {
+                case Single single: steps.Add(new(single.Set, 1, 1, false)); break;
+                case Repeat { Inner: Single single } repeat: steps.Add(new(single.Set, repeat.Minimum, repeat.Maximum, repeat.IsPossessive)); break;
+                case LookAhead ahead when Flatten(ahead.Inner) is { } inner: steps.Add(new(inner, ahead.IsWanted)); break;
+                default: return null;
+            }
+        return new FlatPattern([.. steps]);
     }
 
     private abstract class Node
@@ -44,13 +92,19 @@ internal sealed class CodePointPattern
 
     private sealed class Single(Func<int, bool> accepts) : Node
     {
-        public bool Accepts(int codePoint) => accepts(codePoint);
+        public CodePointSet Set { get; } = new(accepts);
 
-        public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next) => at < text.Length && accepts(text.Span[at]) ? next(at + 1) : -1;
+        public bool Accepts(int codePoint) => Set.Contains(codePoint);
+
+        public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next) => at < text.Length && Accepts(text.Span[at]) ? next(at + 1) : -1;
     }
 
     private sealed class Sequence(Node[] parts) : Node
     {
+        public Node? First => parts.Length == 0 ? null : parts[0];
+
+        public Node[] Parts => parts;
+
         public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next) => From(0, text, at, next);
 
         private int From(int index, ReadOnlyMemory<int> text, int at, Func<int, int> next)
@@ -59,6 +113,8 @@ internal sealed class CodePointPattern
 
     private sealed class Alternatives(Node[] choices) : Node
     {
+        public Node[] Choices => choices;
+
         public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next)
         {
             foreach (var choice in choices)
@@ -69,12 +125,24 @@ internal sealed class CodePointPattern
 
     private sealed class LookAhead(Node inner, bool wanted) : Node
     {
+        public Node Inner => inner;
+
+        public bool IsWanted => wanted;
+
         public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next) => inner.Match(text, at, static end => end) >= 0 == wanted ? next(at) : -1;
     }
 
     // A repeated single code point is a loop, so that runs of any length neither recurse nor allocate.
     private sealed class Repeat(Node inner, int minimum, int maximum, bool possessive) : Node
     {
+        public Node Inner => inner;
+
+        public int Minimum => minimum;
+
+        public int Maximum => maximum;
+
+        public bool IsPossessive => possessive;
+
         public override int Match(ReadOnlyMemory<int> text, int at, Func<int, int> next)
         {
             if (inner is not Single single) return Groups(text, at, 0, next);
@@ -89,8 +157,18 @@ internal sealed class CodePointPattern
             return -1;
         }
 
+        /// <summary>The end of the unbounded run of single code points at a position; the position itself for other repetitions.</summary>
+        public int RunEnd(ReadOnlyMemory<int> text, int at)
+        {
+            if (inner is not Single single || minimum > 1 || maximum < int.MaxValue || possessive) return at;
+            var span = text.Span;
+            while (at < span.Length && single.Accepts(span[at])) at++;
+            return at;
+        }
+
         private int Groups(ReadOnlyMemory<int> text, int at, int count, Func<int, int> next)
         {
+            if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new ArgumentException($"a repeated group of a pre-tokenizer's expression matches too long a text (more than {count} times)");
             if (count < maximum && inner.Match(text, at, end => end == at ? -1 : Groups(text, end, count + 1, next)) is >= 0 and int found) return found;
             return count >= minimum ? next(at) : -1;
         }

@@ -44,7 +44,7 @@ internal static class CodePoints
         var points = new int[text.Length];
         int count = 0;
         foreach (Rune rune in text.EnumerateRunes()) points[count++] = rune.Value;
-        return points[..count];
+        return count == points.Length ? points : points[..count];
     }
 
     /// <summary>Code points as a string.</summary>

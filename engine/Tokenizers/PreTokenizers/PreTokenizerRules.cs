@@ -32,19 +32,19 @@ internal static class PreTokenizerRules
         {
             foreach (string name in names) rules.Add(name, expressions);
         }
-        Add([Gpt2], "gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4", "modern-bert", "gigachat", "mellum", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "granite-docling");
-        Add([@"\p{N}", Gpt2], "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b");
-        Add([Llama3(@"\p{N}{1,3}")], "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "dbrx", "smaug-bpe", "chatglm-bpe", "glm4");
-        Add([Llama3(@"\p{N}")], "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan");
+        Add([Gpt2], "gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4", "modern-bert", "gigachat", "mellum", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "granite-docling", "a.x-4.0", "jina-v1-en", "jina-v2-code", "roberta-bpe");
+        Add([@"\p{N}", Gpt2], "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2");
+        Add([Llama3(@"\p{N}{1,3}")], "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "dbrx", "smaug-bpe", "chatglm-bpe", "glm4", "jina-v5-nano");
+        Add([Llama3(@"\p{N}")], "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan", "kormo", "f2llmv2", "solar-open", "grok-2");
         Add([Llama3(@"\p{N}", @"\p{L}\p{M}", @"\p{L}\p{M}\p{N}")], "qwen35");
-        Add([Cased($"(?i:{Contractions})?", @"\p{N}{1,3}")], "gpt-4o", "llama4");
+        Add([Cased($"(?i:{Contractions})?", @"\p{N}{1,3}")], "gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2");
         Add([Cased("", @"\p{N}")], "tekken");
         Add([@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", @"[一-龥ࠀ-一가-퟿]+", @"\p{N}"], "deepseek-coder");
         Add([@"[\p{P}$+<=>^~|`]+", Gpt2, "[0-9][0-9][0-9]"], "falcon");
         Add([@"[\p{P}$+<=>^~|]+", Gpt2, @"\p{N}+", "[0-9][0-9][0-9]"], "default");
         Add(["[\r\n]", @"\s?[" + CasedLetters + "]+", @"\s?[!-/:-~！-／：-～‘-‟　-。]+", @"\s+(?![\s\S])", @"[一-龥ࠀ-一가-퟿]+", @"\p{N}+"], "deepseek-llm");
         Add(["[^\n]+|[\n]+"], "gemma4");
-        Add([@"\p{N}{1,3}", @"[一-龥぀-ゟ゠-ヿ]+", @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"], "deepseek-v3");
+        Add([@"\p{N}{1,3}", @"[一-龥぀-ゟ゠-ヿ]+", @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"], "deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4");
         return rules;
     }
 }

@@ -209,12 +209,31 @@ public sealed class CpuOperatorTests
                 }
     }
 
+    [Theory, MemberData(nameof(KvTypeTests.Types), MemberType = typeof(KvTypeTests))]
+    public void Attention_over_caches_of_every_type(KvType keys, KvType values)
+    {
+        foreach (int rows in new[] { 1, 33, 70 })
+            foreach (var (heads, kvHeads, keyWidth, valueWidth) in new[] { (1, 1, 1, 1), (4, 2, 6, 6), (3, 1, 16, 8), (2, 2, 33, 47), (40, 1, 5, 5), (6, 2, 80, 80), (9, 3, 64, 64) })
+                foreach (bool latent in new[] { false, true })
+                {
+                    if (latent && valueWidth > keyWidth) continue;
+                    Check(11, rows, (g, x) =>
+                    {
+                        using var block = g.Block(x);
+                        var spec = new AttentionSpec(heads, kvHeads, keyWidth, valueWidth, 0.7, Window: 50);
+                        Value q = g.Linear(x, W("q", heads * keyWidth, 11, 3)), k = g.Linear(x, W("k", kvHeads * keyWidth, 11, 3)), v = g.Linear(x, W("v", kvHeads * valueWidth, 11));
+                        return latent ? g.LatentAttention(q, k, spec) : g.Attention(q, k, v, spec);
+                    }, $"{heads}/{kvHeads} heads of {keyWidth}/{valueWidth}, {rows} rows, latent {latent}", rewrite: g => CacheTypes.Apply(g, keys, values), limit: keys == KvType.Q8_0 || values == KvType.Q8_0 ? 1e-6 : Limit);
+                }
+    }
+
     private static ConstantWeight W(string name, int rows, int width, double scale = 1) => RandomModel.Matrix(7, $"{name} {rows} {width}", rows, width, scale);
 
-    private static void Check(int width, int rows, Func<GraphBuilder, Value, Value> op, string what, Func<float, int, float>? transform = null, bool absolute = false)
+    private static void Check(int width, int rows, Func<GraphBuilder, Value, Value> op, string what, Func<float, int, float>? transform = null, bool absolute = false, Func<Graph, Graph>? rewrite = null, double limit = Limit)
     {
         var g = new GraphBuilder();
         var graph = g.Finish(new GraphOutput("y", op(g, g.Residual(width))));
+        graph = rewrite?.Invoke(graph) ?? graph;
         var random = new Random(rows * 1000 + width);
         float[] x = [.. Enumerable.Range(0, rows * width).Select(i => (float)(random.NextDouble() * 2 - 1)).Select((v, i) => transform?.Invoke(v, i) ?? v)];
         using var reference = new ReferenceBackend(1);
@@ -226,7 +245,7 @@ public sealed class CpuOperatorTests
             float[] actual = Run<float>(backend, graph, x, rows);
             int outputWidth = graph.TypeOf(graph.Outputs[0].Value).Width;
             if (absolute) actual.Zip(expected, (a, b) => Math.Abs(a - b)).Max().ShouldBeLessThan(1e-6f, what);
-            else Nmse.WorstRow(actual, expected, outputWidth).ShouldBeLessThan(Limit, what);
+            else Nmse.WorstRow(actual, expected, outputWidth).ShouldBeLessThan(limit, what);
             first ??= actual;
             actual.ShouldBe(first, $"{what}, {threads} threads");
         }

@@ -15,15 +15,16 @@ public sealed class SameBitsTests
     private static readonly int[] Text = [.. Enumerable.Range(0, 600).Select(i => (i * 7 + i / 5) % 37)];
     private static readonly ProgramLimits Limits = new(700, 4, 700);
 
-    [Fact]
-    public void Threads_chunks_and_phase_do_not_change_a_bit_over_key_blocks()
+    [Theory, MemberData(nameof(KvTypeTests.Types), MemberType = typeof(KvTypeTests))]
+    public void Threads_chunks_and_phase_do_not_change_a_bit_over_key_blocks(KvType keys, KvType values)
     {
-        foreach (var model in new[] { new RandomModel(Blocks: 2), new RandomModel(Seed: 3, Blocks: 2, Window: 100) })
+        foreach (var model in new[] { new RandomModel(Blocks: 2, KeyType: keys, ValueType: values), new RandomModel(Seed: 3, Blocks: 2, HeadWidth: 40, Window: 100, KeyType: keys, ValueType: values) })
         {
             var graph = model.Build();
             float[] expected = Run(graph, 1, 600, Phase.Prompt);
             Run(graph, 2, 600, Phase.Prompt).ShouldBe(expected);
-            Run(graph, 3, 97, Phase.Prompt).ShouldBe(expected);
+            // Borders of pages, key blocks and the window, one before and one behind.
+            foreach (int chunk in new[] { 31, 33, 97, 99, 101, 255, 257 }) Run(graph, 3, chunk, Phase.Prompt).ShouldBe(expected, $"chunk {chunk}");
             Run(graph, 2, 1, Phase.Generated).ShouldBe(expected);
             Run(graph, 1, 8, Phase.Draft).ShouldBe(expected);
         }
@@ -111,18 +112,19 @@ public sealed class SameBitsTests
     }
 
     [Theory]
-    [InlineData("DOTNET_EnableAVX512", "0")]
-    [InlineData("DOTNET_EnableAVX2", "0")]
-    [InlineData("DOTNET_EnableHWIntrinsic", "0")]
-    public void Other_vector_widths_give_the_same_bits(string variable, string value)
+    [InlineData("DOTNET_EnableAVX512", "f32", "f32")]
+    [InlineData("DOTNET_EnableAVX512", "f16", "q8_0")]
+    [InlineData("DOTNET_EnableAVX2", "q8_0", "f16")]
+    [InlineData("DOTNET_EnableHWIntrinsic", "q8_0", "f16")]
+    public void Other_vector_widths_give_the_same_bits(string variable, string keys, string values)
     {
         string folder = Directory.CreateTempSubdirectory("tare-bits-").FullName;
         try
         {
             string model = Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf"), a = Path.Combine(folder, "a.safetensors"), b = Path.Combine(folder, "b.safetensors");
-            string[] arguments = ["logits", "-m", model, "--text", "Once upon a time there was a fox who counted", "--hidden", "-o"];
+            string[] arguments = ["logits", "-m", model, "--text", "Once upon a time there was a fox who counted", "--hidden", "-ctk", keys, "-ctv", values, "-o"];
             CommandLine.Run([.. arguments, a]).ExitCode.ShouldBe(0);
-            var (code, _, error) = CommandLine.RunWith(new() { [variable] = value }, "", [.. arguments, b, "-t", "1"]);
+            var (code, _, error) = CommandLine.RunWith(new() { [variable] = "0" }, "", [.. arguments, b, "-t", "1"]);
             code.ShouldBe(0, error);
             File.ReadAllBytes(b).ShouldBe(File.ReadAllBytes(a));
         }

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
 using Tare.Backends.Cpu;
+using Tare.Backends.Cpu.Roofline;
 using Tare.Backends.Reference;
 using Tare.Execution;
 using Tare.Formats;
@@ -35,6 +36,7 @@ internal static class DoctorCommand
                 ["instructions"] = cpu.Device.Features,
                 ["vector_bits"] = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128,
                 ["memory_bytes"] = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+                ["read_gb_per_s"] = Math.Round(MachineRoof.ReadBandwidth(Environment.ProcessorCount), 1),
                 ["backends"] = backends.Select(b => new { name = b.Device.Backend, device = b.Device.Name, features = b.Device.Features, threads = b.Device.Threads }).ToArray(),
             };
             var rows = Rows(backends);

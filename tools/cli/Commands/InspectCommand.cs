@@ -36,13 +36,13 @@ internal static class InspectCommand
         Row("tensors", file.Tensors.Count.ToString(CultureInfo.InvariantCulture));
         Row("parameters", file.Tensors.Sum(t => t.ElementCount).ToString("N0", CultureInfo.InvariantCulture));
         Row("bytes", file.Tensors.Sum(t => t.ByteLength).ToString("N0", CultureInfo.InvariantCulture));
-        Row("types", string.Join(", ", file.Tensors.GroupBy(t => t.Type).OrderBy(g => g.Key).Select(g => $"{TensorTypes.NameOf(g.Key)} × {g.Count()}")));
+        Row("types", string.Join(", ", file.Tensors.GroupBy(t => (t.Type, t.TypeName)).OrderBy(g => g.Key.Type).Select(g => $"{g.Key.TypeName} × {g.Count()}")));
         foreach (var (key, value) in Metadata(file)) Row(key, value is string text && text.Length > 100 ? $"{text[..100]}…" : $"{value}");
         Write(summary);
         if (!tensors) return;
         var list = new Table { Border = TableBorder.Simple }.AddColumn("tensor").AddColumn("type").AddColumn("shape").AddColumn(new TableColumn("bytes").RightAligned());
         foreach (var tensor in file.Tensors)
-            list.AddRow(new Text(tensor.Name), new Text(TensorTypes.NameOf(tensor.Type)), new Text($"[{string.Join(", ", tensor.Shape)}]"), new Text(tensor.CanDecode ? tensor.ByteLength.ToString("N0", CultureInfo.InvariantCulture) : "?"));
+            list.AddRow(new Text(tensor.Name), new Text(tensor.TypeName), new Text($"[{string.Join(", ", tensor.Shape)}]"), new Text(tensor.CanDecode ? tensor.ByteLength.ToString("N0", CultureInfo.InvariantCulture) : "?"));
         Write(list);
     }
 
@@ -79,7 +79,7 @@ internal static class InspectCommand
             {
                 json.WriteStartObject();
                 json.WriteString("name", tensor.Name);
-                json.WriteString("type", TensorTypes.NameOf(tensor.Type));
+                json.WriteString("type", tensor.TypeName);
                 json.WriteStartArray("shape");
                 foreach (long size in tensor.Shape) json.WriteNumberValue(size);
                 json.WriteEndArray();

@@ -17,6 +17,7 @@ internal static class LogitsCommand
     public static Command Create()
     {
         Option<string> model = SharedOptions.Model(), output = SharedOptions.Output(), precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds };
         var text = new Option<string>("--text") { Description = "A text; BOS is added as the file says, special tokens in it are parsed." };
         var hidden = new Option<bool>("--hidden") { Description = "Also write hidden_states [layers + 1, T, width]." };
@@ -24,7 +25,7 @@ internal static class LogitsCommand
         Option<int> threads = SharedOptions.Threads();
         var noMap = SharedOptions.NoMap();
         var norm = SharedOptions.Norm();
-        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, norm, threads, chunk, noMap, output };
+        var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, norm, keyType, valueType, threads, chunk, noMap, output };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
@@ -35,10 +36,11 @@ internal static class LogitsCommand
             file.RefuseToOverwrite(target);
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null && !arguments.GetValue(hidden)) throw new ModelFileException(file.Path, "the model has no head, so it gives no logits; ask for --hidden");
-            graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm)));
+            graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
+            ContextLength.Check(file, graph, "the sequence", tokens.Length);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
             Progress.End();

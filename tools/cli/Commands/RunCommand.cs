@@ -22,10 +22,11 @@ internal static class RunCommand
         var quiet = new Option<bool>("--no-display-prompt") { Description = "Print what is generated only." };
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         Option<string> precision = SharedOptions.Precision();
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         Option<int> threads = SharedOptions.Threads();
         var sampling = new SamplingFlags();
         var norm = SharedOptions.Norm();
-        var command = new Command("run", "Go on with a prompt.") { argument, model, prompt, count, context, stop, ignore, quiet, json, precision, norm, threads, noMap };
+        var command = new Command("run", "Go on with a prompt.") { argument, model, prompt, count, context, stop, ignore, quiet, json, precision, norm, keyType, valueType, threads, noMap };
         sampling.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(async () =>
         {
@@ -41,7 +42,7 @@ internal static class RunCommand
                 Context = arguments.GetValue(context),
                 Sequences = 1,
                 Map = !arguments.GetValue(noMap),
-                Rewrite = graph => SharedOptions.Graph(backend, SharedOptions.WithNorms(graph, arguments.GetValue(norm))),
+                Rewrite = graph => SharedOptions.Graph(backend, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType)),
                 Backend = () => SharedOptions.Backend(backend, threadCount),
             }, new LoadReport(), cancel);
             Progress.End();

@@ -31,9 +31,15 @@ internal static class SharedOptions
     public static Option<string> Precision()
     {
         var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; fast: 8-bit activations before quantized weights; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
-        option.AcceptOnlyFromAmong(Exact, Fast, Float64);
+        option.AcceptOnlyFromAmong(Precisions);
         return option;
     }
+
+    /// <summary>The element type of cached keys; null = by precision.</summary>
+    public static Option<string?> KeyType() => CacheType("-ctk", "--cache-type-k", "keys");
+
+    /// <summary>The element type of cached values; null = by precision.</summary>
+    public static Option<string?> ValueType() => CacheType("-ctv", "--cache-type-v", "values");
 
     public static Option<string?> Norm()
     {
@@ -45,8 +51,27 @@ internal static class SharedOptions
     /// <summary>The backend that a precision asks for.</summary>
     public static IBackend Backend(string precision, int threads) => precision == Float64 ? new ReferenceBackend(threads) : new CpuBackend(threads);
 
-    /// <summary>The graph that a precision asks for.</summary>
-    public static Graph Graph(string precision, Graph graph) => precision == Fast ? IntegerActivations.Apply(graph) : graph;
+    /// <summary>The graph that a precision and types of cached keys and values ask for; caches are F16 in the fast precision, else F32, where no type is given.</summary>
+    public static Graph Graph(string precision, Graph graph, string? keyType = null, string? valueType = null)
+    {
+        KvType otherwise = precision == Fast ? KvType.F16 : KvType.F32;
+        graph = CacheTypes.Apply(graph, Parse(keyType), Parse(valueType));
+        return precision == Fast ? IntegerActivations.Apply(graph) : graph;
+
+        KvType Parse(string? name) => name is null ? otherwise : Enum.Parse<KvType>(name, ignoreCase: true);
+    }
+
+    private static Option<string?> CacheType(string name, string alias, string what)
+    {
+        var option = new Option<string?>(alias, name) { Description = $"Element type of cached {what}: {string.Join(", ", CacheTypeNames)} (default: f16 in the fast precision, else f32)." };
+        option.AcceptOnlyFromAmong(CacheTypeNames);
+        return option;
+    }
+
+    private static readonly string[] CacheTypeNames = [.. Enum.GetNames<KvType>().Select(n => n.ToLowerInvariant())];
+
+    /// <summary>Names of precisions.</summary>
+    public static string[] Precisions { get; } = [Exact, Fast, Float64];
 
     /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
     public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());

@@ -13,13 +13,13 @@ internal static class SynthCommand
         like.AcceptOnlyFromAmong([.. SyntheticShape.Known.Keys]);
         Option<int?> Size(string name, string what) => new(name) { Description = $"{what} (default: the shape's)." };
         Option<int?> layers = Size("--layers", "Blocks"), width = Size("--width", "Width of the residual stream"), heads = Size("--heads", "Query heads"), kvHeads = Size("--kv-heads", "Key heads"),
-            headWidth = Size("--head-width", "Width of a head"), inner = Size("--inner", "Width of the MLP"), vocabulary = Size("--vocab", "Tokens");
+            headWidth = Size("--head-width", "Width of a head"), inner = Size("--inner", "Width of the MLP"), vocabulary = Size("--vocab", "Tokens"), context = Size("--context", "Positions that the model is made for"), experts = Size("--experts", "Experts in place of the MLP (llama, recursive)"), shared = Size("--shared", "Blocks with weights of their own (recursive)");
         var type = new Option<string>("--type") { Description = $"Type of the matrices: {string.Join(", ", SyntheticModel.Types)}.", DefaultValueFactory = _ => "F16" };
         type.AcceptOnlyFromAmong([.. SyntheticModel.Types.Select(t => t.ToString())]);
         var seed = new Option<int>("-s", "--seed") { Description = "Seed of the weights." };
         var norm = new Option<string?>("--norm") { Description = $"Other norms (llama and gpt2 shapes): {string.Join(", ", SyntheticNorms.Kinds)}, or a norm section as JSON (docs/norms.md)." };
         var output = SharedOptions.Output();
-        var command = new Command("synth", "Write a model with random weights.") { like, layers, width, heads, kvHeads, headWidth, inner, vocabulary, type, norm, seed, output };
+        var command = new Command("synth", "Write a model with random weights.") { like, layers, width, heads, kvHeads, headWidth, inner, vocabulary, context, experts, shared, type, norm, seed, output };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             var shape = SyntheticShape.Known[arguments.GetValue(like)!];
@@ -32,6 +32,9 @@ internal static class SynthCommand
                 HeadWidth = arguments.GetValue(headWidth) ?? shape.HeadWidth,
                 Inner = arguments.GetValue(inner) ?? shape.Inner,
                 Vocabulary = arguments.GetValue(vocabulary) ?? shape.Vocabulary,
+                Context = arguments.GetValue(context) ?? shape.Context,
+                Experts = arguments.GetValue(experts) ?? shape.Experts,
+                Shared = arguments.GetValue(shared) ?? Math.Min(shape.Shared, arguments.GetValue(layers) ?? shape.Blocks),
                 Norm = arguments.GetValue(norm) is string text ? SyntheticNorms.Section(text) : null,
             };
             SyntheticModel.Write(arguments.GetValue(output)!, shape, Enum.Parse<TensorType>(arguments.GetValue(type)!), arguments.GetValue(seed), new TensorReport(), cancel);

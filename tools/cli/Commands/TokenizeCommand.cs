@@ -46,12 +46,13 @@ internal static class DetokenizeCommand
     }
 }
 
-/// <summary>Where a tokenizer can come from: any model file, or a tokenizer.json alone.</summary>
+/// <summary>Where a tokenizer can come from: any model file, a folder with a tokenizer.json, or that file alone.</summary>
 internal static class TokenizerFile
 {
     public static Tokenizer Read(string path)
     {
         if (path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return Tokenizer.FromJson(path);
+        if (Directory.Exists(path) && Path.Combine(path, "tokenizer.json") is var json && File.Exists(json)) return Tokenizer.FromJson(json); // the folder may hold no weights yet
         using var file = ModelFile.Open(path);
         return Tokenizer.Of(file);
     }

@@ -15,7 +15,7 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
     private readonly AttentionTile _tile;
     private readonly float* _q, _y; // [rows, Heads · KeyWidth], [rows, Heads · ValueWidth]
     private readonly int _layer, _headsPerItem, _rowsPerItem, _headParts;
-    private NativeBuffer<float>? _states; // [items, blocks, queries of a tile, ValueWidth + 2]
+    private NativeBuffer<float>? _states; // [items, blocks, queries of a tile, StateElements]
 
     public AttentionKernel(KernelContext context, AttentionSpec spec, Node node, Value value)
     {
@@ -38,7 +38,7 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
         var (items, blocks, split) = Work(step, threads);
-        long stateSize = (long)AttentionTile.MaxQueries * (_spec.ValueWidth + 2);
+        long stateSize = (long)AttentionTile.MaxQueries * _tile.StateElements;
         if (split && phase == 0) Reserve(items * blocks * stateSize);
         int number = 0;
         for (int s = 0; s < step.SequenceCount; s++)
@@ -81,7 +81,8 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
     private AttentionQueries QueriesOf(CpuStep step, int s, int item)
     {
         var sequence = step.Sequences[s];
-        int perRows = _spec.KvHeads * _headParts, first = item / perRows * _rowsPerItem, head = item % perRows, perKey = _spec.Heads / _spec.KvHeads;
+        // Items of one key head follow one another, so that its keys and values stay in a cache.
+        int tiles = (sequence.Rows + _rowsPerItem - 1) / _rowsPerItem, first = item % tiles * _rowsPerItem, head = item / tiles, perKey = _spec.Heads / _spec.KvHeads;
         int kvHead = head / _headParts, firstHead = kvHead * perKey + head % _headParts * _headsPerItem;
         int rows = Math.Min(_rowsPerItem, sequence.Rows - first), heads = Math.Min(_headsPerItem, (kvHead + 1) * perKey - firstHead);
         var (group, index) = _layer < 0 ? (0, 0) : step.State!.Layout.Kv.Find(_layer);

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Tare.Backends.Cpu.Caches;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Execution;
 using Tare.Graphs;
@@ -9,6 +10,7 @@ namespace Tare.Backends.Cpu.Kernels;
 /// Attention of up to 32 queries over one key head. Keys are cut at absolute positions divisible by 256; each block gives an online-softmax state (largest score, sum of weights, weighted sum of values), and
 /// states merge in ascending order (Dao et al. 2022, arXiv 2205.14135, section 3.1). Masked keys leave by select, so pages may hold anything there.
 /// </summary>
+/// <remarks>All queries that share a key head go together, so a page's keys and values are read, and widened to F32, once for them; the next page is asked for meanwhile.</remarks>
 internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, float* stepKeys, float* stepValues)
 {
     /// <summary>Queries of a tile.</summary>
@@ -18,14 +20,22 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
     public const int BlockKeys = 256;
 
     private const int Page = KvLayout.PageTokens;
+    private const int ScoreStride = BlockKeys + 16; // not a power of two, so that rows don't fall on the same lines of a cache
+    private const int Sums = 16;                    // of a state: largest score, sum of weights, a gap, then the weighted sum of values
 
-    /// <summary>Scores [32, 256], a running and a block state [32, ValueWidth + 2] each, keys [KeyWidth, 32] and values [32, ValueWidth] of a page.</summary>
-    public long ScratchBytes => ((long)MaxQueries * BlockKeys + 2L * MaxQueries * (spec.ValueWidth + 2) + (long)Page * spec.KeyWidth + (long)Page * spec.ValueWidth + 64) * sizeof(float);
+    private readonly int _columns = (spec.ValueWidth + Lanes.Count - 1) / Lanes.Count * Lanes.Count;
+    private readonly SourceOfPages _source = new(spec, stepKeys, stepValues);
+
+    /// <summary>Elements of the state of a query.</summary>
+    public int StateElements => Sums + _columns;
+
+    /// <summary>Scores [32, 272], a running and a block state [32, StateElements] each, keys of two pages [2, KeyWidth, 32] and values of one [32, ValueWidth].</summary>
+    public long ScratchBytes => ((long)MaxQueries * ScoreStride + 2L * MaxQueries * StateElements + _source.ScratchElements) * sizeof(float);
 
     /// <summary>All blocks of an item, one after the other.</summary>
     public void Run(CpuStep step, in AttentionQueries queries, byte* scratch)
     {
-        float* total = StateOf(scratch), block = total + (long)MaxQueries * (spec.ValueWidth + 2);
+        float* total = StateOf(scratch), block = total + (long)MaxQueries * StateElements;
         Start(queries, total);
         for (int b = queries.FirstBlock; b <= queries.LastBlock; b++)
         {
@@ -47,48 +57,32 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
     /// <summary>The state of one block: for each query its largest score, the sum of its weights (0 = sees no key here), the weighted sum of values [ValueWidth].</summary>
     public void Block(CpuStep step, in AttentionQueries queries, int block, float* state, byte* scratch)
     {
-        float* scores = (float*)scratch, keyScratch = StateOf(scratch) + 2L * MaxQueries * (spec.ValueWidth + 2), valueScratch = keyScratch + (long)Page * spec.KeyWidth;
+        float* scores = (float*)scratch, pages = StateOf(scratch) + 2L * MaxQueries * StateElements;
         int first = Math.Max(block * BlockKeys, queries.Lowest), last = Math.Min(block * BlockKeys + BlockKeys - 1, queries.Highest);
-        int firstPage = first / Page, lastPage = last / Page, stride = spec.ValueWidth + 2;
-        for (int p = firstPage; p <= lastPage; p++)
+        int firstPage = first / Page, lastPage = last / Page;
+        for (int p = firstPage; p <= lastPage; p += 2)
         {
-            float* keys = Keys(step, queries, p, keyScratch);
-            float* target = scores + p * Page % BlockKeys;
-            for (int q = 0; q < queries.Count;)
-            {
-                int group = queries.Count - q >= 4 ? 4 : 1;
-                if (group == 4) ScoreFour(queries, q, keys, target);
-                else ScoreOne(queries, q, keys, target);
-                q += group;
-            }
-            for (int q = 0; q < queries.Count; q++) Adjust(queries, q, p * Page, target + q * BlockKeys);
+            bool pair = p < lastPage;
+            float* low = _source.Keys(step, queries, p, 0, pages), high = pair ? _source.Keys(step, queries, p + 1, 1, pages) : null;
+            var ahead = p + 2 <= lastPage ? _source.KeysAhead(step, queries, p + 2, Math.Min(p + 3, lastPage), spec.KeyWidth) : _source.ValuesAhead(step, queries, firstPage, spec.KeyWidth);
+            Score(queries, low, high, pair ? 2 * Page : Page, scores + p * Page % BlockKeys, ahead);
         }
         for (int q = 0; q < queries.Count; q++)
         {
             var (low, high) = Visible(queries, q, first, last);
-            Weigh(scores + q * BlockKeys, low, high, block * BlockKeys, state + (long)q * stride);
-            new Span<float>(state + (long)q * stride + 2, spec.ValueWidth).Clear();
+            Weigh(queries, q, scores + q * ScoreStride, low, high, block * BlockKeys, state + (long)q * StateElements);
+            new Span<float>(state + (long)q * StateElements + Sums, _columns).Clear();
         }
         for (int p = firstPage; p <= lastPage; p++)
         {
-            var (values, valueStride) = Values(step, queries, p, valueScratch);
-            float* weights = scores + p * Page % BlockKeys;
-            for (int q = 0; q < queries.Count;)
-            {
-                // Queries that see the whole page go four at a time; the others alone. Each adds its positions in order either way.
-                int group = queries.Count - q >= 4 && SeesAll(queries, q, p, first, last) && SeesAll(queries, q + 1, p, first, last) && SeesAll(queries, q + 2, p, first, last) && SeesAll(queries, q + 3, p, first, last) ? 4 : 1;
-                if (group == 4) AddFour(weights + q * BlockKeys, values, valueStride, state + (long)q * stride + 2, stride);
-                else
-                {
-                    var (low, high) = Visible(queries, q, Math.Max(first, p * Page), Math.Min(last, p * Page + Page - 1));
-                    if (low <= high) AddOne(weights + q * BlockKeys, values, valueStride, low - p * Page, high - p * Page, state + (long)q * stride + 2);
-                }
-                q += group;
-            }
+            float* values = _source.Values(step, queries, p, pages);
+            int chunks = Page * ((_columns + 63) / 64), end = queries.Highest / Page;
+            var ahead = p < lastPage ? _source.ValuesAhead(step, queries, p + 1, chunks) : p < end ? _source.KeysAhead(step, queries, p + 1, Math.Min(p + 2, end), chunks) : default;
+            AddValues(queries, p, first, last, values, scores + p * Page % BlockKeys, state + Sums, ahead);
         }
     }
 
-    private static float* StateOf(byte* scratch) => (float*)scratch + MaxQueries * BlockKeys;
+    private static float* StateOf(byte* scratch) => (float*)scratch + MaxQueries * ScoreStride;
 
     // The visible positions of a query within [first, last].
     private (int Low, int High) Visible(in AttentionQueries queries, int q, int first, int last)
@@ -98,235 +92,114 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
         return (low, spec.Mask == AttentionMask.Causal ? Math.Min(last, position) : last);
     }
 
-    private bool SeesAll(in AttentionQueries queries, int q, int page, int first, int last)
+    // scores[q, 0 … columns) = q · k for the positions of one or two pages.
+    private void Score(in AttentionQueries queries, float* low, float* high, int columns, float* scores, ReadAhead ahead)
     {
-        var (low, high) = Visible(queries, q, first, last);
-        return low <= page * Page && high >= page * Page + Page - 1;
-    }
-
-    // [KeyWidth, 32] of a page; keys that come from the step are transposed into scratch.
-    private float* Keys(CpuStep step, in AttentionQueries queries, int page, float* scratch)
-    {
-        if (stepKeys is null) return step.State!.Keys(queries.Group, step.Page(queries.Sequence, queries.Group, page), queries.LayerIndex) + (long)queries.KvHead * spec.KeyWidth * Page;
-        int width = spec.KvHeads * spec.KeyWidth;
-        for (int t = 0; t < Page; t++)
+        float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
+        for (int q = 0; q < queries.Count; q += PanelProduct.Rows)
         {
-            int position = page * Page + t;
-            bool exists = position >= queries.Start && position <= queries.Highest;
-            float* key = stepKeys + (long)(position + queries.RowOffset) * width + queries.KvHead * spec.KeyWidth;
-            for (int i = 0; i < spec.KeyWidth; i++) scratch[i * Page + t] = exists ? key[i] : 0;
-        }
-        return scratch;
-    }
-
-    // Values of a page: row t of the result is position 32 · page + t.
-    private (nint Values, int Stride) Values(CpuStep step, in AttentionQueries queries, int page, float* valueScratch)
-    {
-        int width = spec.KvHeads * spec.ValueWidth;
-        if (stepValues is not null) return ((nint)(stepValues + ((long)page * Page + queries.RowOffset) * width + queries.KvHead * spec.ValueWidth), width);
-        float* keys = step.State!.Keys(queries.Group, step.Page(queries.Sequence, queries.Group, page), queries.LayerIndex);
-        if (!spec.ValueFromKey) return ((nint)(keys + (long)Page * spec.KvHeads * spec.KeyWidth + queries.KvHead * spec.ValueWidth), width);
-        keys += (long)queries.KvHead * spec.KeyWidth * Page;
-        for (int i = 0; i < spec.ValueWidth; i++)
-            for (int t = 0; t < Page; t++) valueScratch[t * spec.ValueWidth + i] = keys[i * Page + t];
-        return ((nint)valueScratch, spec.ValueWidth);
-    }
-
-    private float* Query(in AttentionQueries queries, int q) => queries.Q + (long)(q / queries.Heads) * spec.Heads * spec.KeyWidth + q % queries.Heads * spec.KeyWidth;
-
-    // q · k for the 32 positions of a page; lanes are positions, k ascends.
-    private void ScoreOne(in AttentionQueries queries, int q, float* keys, float* scores)
-    {
-        float* x = Query(queries, q);
-        Vector512<float> a = default, b = default;
-        for (int i = 0; i < spec.KeyWidth; i++)
-        {
-            var v = Vector512.Create(x[i]);
-            a = Vector512.FusedMultiplyAdd(v, Vector512.Load(keys + i * Page), a);
-            b = Vector512.FusedMultiplyAdd(v, Vector512.Load(keys + i * Page + 16), b);
-        }
-        a.Store(scores + q * BlockKeys);
-        b.Store(scores + q * BlockKeys + 16);
-    }
-
-    private void ScoreFour(in AttentionQueries queries, int q, float* keys, float* scores)
-    {
-        float* x0 = Query(queries, q), x1 = Query(queries, q + 1), x2 = Query(queries, q + 2), x3 = Query(queries, q + 3);
-        Vector512<float> a0 = default, b0 = default, a1 = default, b1 = default, a2 = default, b2 = default, a3 = default, b3 = default;
-        for (int i = 0; i < spec.KeyWidth; i++)
-        {
-            Vector512<float> u = Vector512.Load(keys + i * Page), v = Vector512.Load(keys + i * Page + 16);
-            var c = Vector512.Create(x0[i]);
-            a0 = Vector512.FusedMultiplyAdd(c, u, a0);
-            b0 = Vector512.FusedMultiplyAdd(c, v, b0);
-            c = Vector512.Create(x1[i]);
-            a1 = Vector512.FusedMultiplyAdd(c, u, a1);
-            b1 = Vector512.FusedMultiplyAdd(c, v, b1);
-            c = Vector512.Create(x2[i]);
-            a2 = Vector512.FusedMultiplyAdd(c, u, a2);
-            b2 = Vector512.FusedMultiplyAdd(c, v, b2);
-            c = Vector512.Create(x3[i]);
-            a3 = Vector512.FusedMultiplyAdd(c, u, a3);
-            b3 = Vector512.FusedMultiplyAdd(c, v, b3);
-        }
-        scores += q * BlockKeys;
-        a0.Store(scores);
-        b0.Store(scores + 16);
-        a1.Store(scores + BlockKeys);
-        b1.Store(scores + BlockKeys + 16);
-        a2.Store(scores + 2 * BlockKeys);
-        b2.Store(scores + 2 * BlockKeys + 16);
-        a3.Store(scores + 3 * BlockKeys);
-        b3.Store(scores + 3 * BlockKeys + 16);
-    }
-
-    // Scale, soft-cap and ALiBi on the 32 scores of a page.
-    private void Adjust(in AttentionQueries queries, int q, int firstPosition, float* scores)
-    {
-        for (int i = 0; i < Page; i += Lanes.Count)
-        {
-            var s = Vector512.Load(scores + i) * Vector512.Create((float)spec.Scale);
-            if (spec.SoftCap is double cap) s = Vector512.Create((float)cap) * Functions.Tanh(s / Vector512.Create((float)cap));
-            if (!spec.AlibiSlopes.IsEmpty)
+            int rows = Math.Min(PanelProduct.Rows, queries.Count - q);
+            for (int r = 0; r < rows; r++)
             {
-                var distance = Vector512.ConvertToSingle(Vector512.Create(firstPosition + i - queries.Position - q / queries.Heads) + Vector512<int>.Indices);
-                s = Vector512.FusedMultiplyAdd(Vector512.Create((float)spec.AlibiSlopes[queries.FirstHead + q % queries.Heads]), distance, s);
+                x[r] = queries.Q + (long)((q + r) / queries.Heads) * spec.Heads * spec.KeyWidth + (q + r) % queries.Heads * spec.KeyWidth;
+                y[r] = scores + (q + r) * ScoreStride;
+                new Span<float>(y[r], columns).Clear();
             }
-            s.Store(scores + i);
+            PanelProduct.Run(x, y, rows, low, high, Page, spec.KeyWidth, columns, q == 0 ? ahead : default);
         }
     }
 
-    // Scores [256] of a block become weights e^(s − max) where visible and 0 elsewhere; state[0] = max, state[1] = their sum over 16 lanes by position, then the tree.
-    private static void Weigh(float* scores, int low, int high, int blockStart, float* state)
+    // sums[q] += Σ_t weights[q][t] · values[t] over the visible positions of a page, ascending. Queries that see the same part of the page go together.
+    private void AddValues(in AttentionQueries queries, int page, int first, int last, float* values, float* weights, float* sums, ReadAhead ahead)
+    {
+        float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
+        int stride = _source.ValueStride;
+        for (int q = 0; q < queries.Count;)
+        {
+            var seen = Visible(queries, q, Math.Max(first, page * Page), Math.Min(last, page * Page + Page - 1));
+            int rows = 1;
+            while (rows < Math.Min(PanelProduct.Rows, queries.Count - q) && Visible(queries, q + rows, Math.Max(first, page * Page), Math.Min(last, page * Page + Page - 1)) == seen) rows++;
+            int low = seen.Low - page * Page, count = seen.High - seen.Low + 1;
+            for (int j = 0; j < _columns && count > 0; j += 64)
+            {
+                for (int r = 0; r < rows; r++)
+                {
+                    x[r] = weights + (q + r) * ScoreStride + low;
+                    y[r] = sums + (long)(q + r) * StateElements + j;
+                }
+                float* b = values + (long)low * stride + j;
+                PanelProduct.Run(x, y, rows, b, b + 32, stride, count, Math.Min(64, _columns - j), q == 0 ? ahead.Skip(j / 64 * Page) : default);
+            }
+            q += rows;
+        }
+    }
+
+    // Products [256] of a block become scores (scaled, soft-capped, with ALiBi), then weights e^(s − max) where visible and 0 elsewhere; state[0] = max, state[1] = their sum over 16 lanes by position, then the tree.
+    private void Weigh(in AttentionQueries queries, int q, float* scores, int low, int high, int blockStart, float* state)
     {
         if (low > high)
         {
             (state[0], state[1]) = (float.NegativeInfinity, 0);
             return;
         }
-        int from = (low - blockStart) / Lanes.Count * Lanes.Count, to = high - blockStart;
-        var largest = Vector512.Create(float.NegativeInfinity);
+        int from = (low - blockStart) / Lanes.Count * Lanes.Count, to = high - blockStart, position = queries.Position + q / queries.Heads;
+        Vector512<float> scale = Vector512.Create((float)spec.Scale), none = Vector512.Create(float.NegativeInfinity), largest = none;
         for (int i = from; i <= to; i += Lanes.Count)
-            largest = Vector512.Max(largest, Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), Vector512.Load(scores + i), Vector512.Create(float.NegativeInfinity)));
+        {
+            var s = Vector512.Load(scores + i) * scale;
+            if (spec.SoftCap is double cap) s = Vector512.Create((float)cap) * Functions.Tanh(s / Vector512.Create((float)cap));
+            if (!spec.AlibiSlopes.IsEmpty)
+            {
+                var distance = Vector512.ConvertToSingle(Vector512.Create(blockStart + i - position) + Vector512<int>.Indices);
+                s = Vector512.FusedMultiplyAdd(Vector512.Create((float)spec.AlibiSlopes[queries.FirstHead + q % queries.Heads]), distance, s);
+            }
+            s.Store(scores + i);
+            largest = Vector512.Max(largest, IsWhole(i) ? s : Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), s, none));
+        }
         float maximum = Lanes.Max(largest);
         var sum = Vector512<float>.Zero;
         for (int i = from; i <= to; i += Lanes.Count)
         {
             var weight = Functions.Exp(Vector512.Load(scores + i) - Vector512.Create(maximum));
-            weight = Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), weight, Vector512<float>.Zero);
+            if (!IsWhole(i)) weight = Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), weight, Vector512<float>.Zero);
             weight.Store(scores + i);
             sum += weight;
         }
         (state[0], state[1]) = (maximum, Lanes.Sum(sum));
-    }
 
-    // sum[i] += Σ_t weights[t] · values[t][i] over positions low … high of a page.
-    private void AddOne(float* weights, nint valuesAddress, int stride, int low, int high, float* sum)
-    {
-        float* values = (float*)valuesAddress;
-        int i = 0;
-        for (; i + 32 <= spec.ValueWidth; i += 32)
-        {
-            Vector512<float> a = Vector512.Load(sum + i), b = Vector512.Load(sum + i + 16);
-            for (int t = low; t <= high; t++)
-            {
-                var w = Vector512.Create(weights[t]);
-                a = Vector512.FusedMultiplyAdd(w, Vector512.Load(values + (long)t * stride + i), a);
-                b = Vector512.FusedMultiplyAdd(w, Vector512.Load(values + (long)t * stride + i + 16), b);
-            }
-            a.Store(sum + i);
-            b.Store(sum + i + 16);
-        }
-        for (; i < spec.ValueWidth; i += Lanes.Count)
-        {
-            int count = spec.ValueWidth - i;
-            var a = Lanes.Load(sum + i, count);
-            for (int t = low; t <= high; t++) a = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t]), Lanes.Load(values + (long)t * stride + i, count), a);
-            Lanes.Store(a, sum + i, count);
-        }
-    }
-
-    // The same for four queries (weights [4, 256], sums four strides apart) that see the whole page.
-    private void AddFour(float* weights, nint valuesAddress, int stride, float* sum, int sumStride)
-    {
-        float* values = (float*)valuesAddress, s0 = sum, s1 = sum + sumStride, s2 = sum + 2 * sumStride, s3 = sum + 3 * sumStride;
-        int i = 0;
-        for (; i + 32 <= spec.ValueWidth; i += 32)
-        {
-            Vector512<float> a0 = Vector512.Load(s0 + i), b0 = Vector512.Load(s0 + i + 16), a1 = Vector512.Load(s1 + i), b1 = Vector512.Load(s1 + i + 16);
-            Vector512<float> a2 = Vector512.Load(s2 + i), b2 = Vector512.Load(s2 + i + 16), a3 = Vector512.Load(s3 + i), b3 = Vector512.Load(s3 + i + 16);
-            for (int t = 0; t < Page; t++)
-            {
-                Vector512<float> u = Vector512.Load(values + (long)t * stride + i), v = Vector512.Load(values + (long)t * stride + i + 16);
-                var w = Vector512.Create(weights[t]);
-                a0 = Vector512.FusedMultiplyAdd(w, u, a0);
-                b0 = Vector512.FusedMultiplyAdd(w, v, b0);
-                w = Vector512.Create(weights[t + BlockKeys]);
-                a1 = Vector512.FusedMultiplyAdd(w, u, a1);
-                b1 = Vector512.FusedMultiplyAdd(w, v, b1);
-                w = Vector512.Create(weights[t + 2 * BlockKeys]);
-                a2 = Vector512.FusedMultiplyAdd(w, u, a2);
-                b2 = Vector512.FusedMultiplyAdd(w, v, b2);
-                w = Vector512.Create(weights[t + 3 * BlockKeys]);
-                a3 = Vector512.FusedMultiplyAdd(w, u, a3);
-                b3 = Vector512.FusedMultiplyAdd(w, v, b3);
-            }
-            a0.Store(s0 + i);
-            b0.Store(s0 + i + 16);
-            a1.Store(s1 + i);
-            b1.Store(s1 + i + 16);
-            a2.Store(s2 + i);
-            b2.Store(s2 + i + 16);
-            a3.Store(s3 + i);
-            b3.Store(s3 + i + 16);
-        }
-        if (i == spec.ValueWidth) return;
-        for (int q = 0; q < 4; q++)
-            for (int k = i; k < spec.ValueWidth; k += Lanes.Count)
-            {
-                int count = spec.ValueWidth - k;
-                var a = Lanes.Load(sum + q * sumStride + k, count);
-                for (int t = 0; t < Page; t++) a = Vector512.FusedMultiplyAdd(Vector512.Create(weights[q * BlockKeys + t]), Lanes.Load(values + (long)t * stride + k, count), a);
-                Lanes.Store(a, sum + q * sumStride + k, count);
-            }
+        bool IsWhole(int i) => blockStart + i >= low && blockStart + i + Lanes.Count - 1 <= high;
     }
 
     private void Start(in AttentionQueries queries, float* total)
     {
-        int stride = spec.ValueWidth + 2;
         for (int q = 0; q < queries.Count; q++)
         {
-            total[(long)q * stride] = sinks is null ? float.NegativeInfinity : sinks[queries.FirstHead + q % queries.Heads];
-            total[(long)q * stride + 1] = sinks is null ? 0 : 1;
-            new Span<float>(total + (long)q * stride + 2, spec.ValueWidth).Clear();
+            float* state = total + (long)q * StateElements;
+            (state[0], state[1]) = sinks is null ? (float.NegativeInfinity, 0) : (sinks[queries.FirstHead + q % queries.Heads], 1);
+            new Span<float>(state + Sums, _columns).Clear();
         }
     }
 
     private void Merge(in AttentionQueries queries, float* block, float* total)
     {
-        int stride = spec.ValueWidth + 2;
         for (int q = 0; q < queries.Count; q++)
         {
-            float* a = total + (long)q * stride, b = block + (long)q * stride;
+            float* a = total + (long)q * StateElements, b = block + (long)q * StateElements;
             if (b[1] == 0) continue;
             float maximum = MathF.Max(a[0], b[0]);
             float keep = a[1] == 0 ? 0 : Functions.Exp(Vector512.Create(a[0] - maximum))[0], add = Functions.Exp(Vector512.Create(b[0] - maximum))[0];
             (a[0], a[1]) = (maximum, MathF.FusedMultiplyAdd(b[1], add, a[1] * keep));
-            for (int i = 0; i < spec.ValueWidth; i += Lanes.Count)
-            {
-                int count = spec.ValueWidth - i;
-                Lanes.Store(Vector512.FusedMultiplyAdd(Lanes.Load(b + 2 + i, count), Vector512.Create(add), Lanes.Load(a + 2 + i, count) * Vector512.Create(keep)), a + 2 + i, count);
-            }
+            for (int i = Sums; i < StateElements; i += Lanes.Count)
+                Vector512.FusedMultiplyAdd(Vector512.Load(b + i), Vector512.Create(add), Vector512.Load(a + i) * Vector512.Create(keep)).Store(a + i);
         }
     }
 
     private void Finish(in AttentionQueries queries, float* total)
     {
-        int stride = spec.ValueWidth + 2;
         for (int q = 0; q < queries.Count; q++)
         {
-            float* a = total + (long)q * stride, y = queries.Y + (long)(q / queries.Heads) * spec.Heads * spec.ValueWidth + q % queries.Heads * spec.ValueWidth;
-            for (int i = 0; i < spec.ValueWidth; i += Lanes.Count) Lanes.Store(Lanes.Load(a + 2 + i, spec.ValueWidth - i) / Vector512.Create(a[1]), y + i, spec.ValueWidth - i);
+            float* a = total + (long)q * StateElements, y = queries.Y + (long)(q / queries.Heads) * spec.Heads * spec.ValueWidth + q % queries.Heads * spec.ValueWidth;
+            for (int i = 0; i < spec.ValueWidth; i += Lanes.Count) Lanes.Store(Vector512.Load(a + Sums + i) / Vector512.Create(a[1]), y + i, spec.ValueWidth - i);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tare.Backends.Cpu.Weights;
+using Tare.Backends.Cpu.Weights.Grouped;
 using Tare.Execution;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
@@ -62,7 +63,7 @@ internal sealed unsafe class ColumnsKernel : CpuKernel
             _scratch[v] = op.Results.Contains(v) ? -1 : floats;
             if (_scratch[v] >= 0) floats += (long)_rowsAtATime * Columns;
         }
-        _productBytes = (_weights.Max(w => Math.Max(TiledProduct.ScratchBytes(w, _rowsAtATime), IntegerProduct.ScratchBytes(_rowsAtATime))) + 63) / 64 * 64;
+        _productBytes = (_weights.Max(w => Math.Max(TiledProduct.ScratchBytes(w, _rowsAtATime), IntegerProduct.ScratchBytes(w, _rowsAtATime))) + 63) / 64 * 64;
         context.ReserveScratch(_productBytes + floats * sizeof(float));
     }
 
@@ -122,13 +123,18 @@ internal sealed unsafe class ColumnsKernel : CpuKernel
     // Tiles [firstTile, endTile) of a matrix; y begins with column 0 of the first of the rows.
     private void Multiply(int product, int firstTile, int endTile, int row, int rows, RowBlock y, byte* scratch)
     {
+        if (_bits > 0)
+        {
+            var integers = new IntegerRows((byte*)(_x + (long)row * _strides[0]), _strides[0] * sizeof(float), _weights[product].Width, _bits == 16);
+            IntegerProduct.Run(_weights[product], firstTile, endTile, integers, rows, y.First, y.Stride, _biases[product], (float*)scratch);
+            return;
+        }
         float** x = (float**)scratch, targets = x + rows;
         for (int r = 0; r < rows; r++)
         {
             x[r] = _x + (long)(row + r) * _strides[0];
             targets[r] = y[r];
         }
-        if (_bits > 0) IntegerProduct.Run(_weights[product], firstTile, endTile, x, targets, rows, _biases[product], _bits == 16, targets + rows);
-        else TiledProduct.Run(_weights[product], 0, firstTile, endTile, x, targets, rows, _biases[product], (float*)(targets + rows));
+        TiledProduct.Run(_weights[product], 0, firstTile, endTile, x, targets, rows, _biases[product], (float*)(targets + rows));
     }
 }

@@ -11,7 +11,7 @@ internal sealed unsafe class QuantizeRowsFunction(int largestCode, int width) : 
     {
         for (int r = 0; r < count; r++)
         {
-            var row = new QuantizedRow(y[0][r], Width);
+            var row = new QuantizedRow((byte*)y[0][r], Width, largestCode > sbyte.MaxValue);
             for (int block = first / Block; block < (first + columns) / Block; block++) Quantize(x[0][r] + block * Block, row, block);
         }
     }

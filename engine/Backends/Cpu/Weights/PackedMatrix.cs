@@ -49,8 +49,13 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// <summary>Whether the codes may have 8 bits; 16 always work.</summary>
     public virtual bool TakesBytes => false;
 
-    /// <summary>y[r][o] += Σ_k w[o, k] x[r][k] for a tile of outputs and activations as integers: x [rows] pointers to <see cref="QuantizedRow"/>s, y [rows] pointers to [16]; <paramref name="wide"/> = the codes have 16 bits.</summary>
-    public virtual void MultiplyIntegers(int tile, float** x, float** y, int rows, bool wide) => throw new NotSupportedException();
+    /// <summary>Floats of scratch that <see cref="MultiplyIntegers"/> needs.</summary>
+    public virtual int IntegerScratchFloats => 0;
+
+    /// <summary>
+    /// y[r][o] = start[o] + Σ_k w[o, k] x[r][k] for one or two tiles of outputs and activations as integers: start [16 · tiles], y [rows] rows of [16 · tiles] floats that are <paramref name="yStride"/> floats apart.
+    /// </summary>
+    public virtual void MultiplyIntegers(int tile, int tiles, in IntegerRows x, int rows, float* start, float* y, long yStride, float* scratch) => throw new NotSupportedException();
 
     public abstract void Dispose();
 

@@ -27,20 +27,19 @@ internal static class GroupedTiles
     };
 }
 
-/// <summary>
-/// Tiles of small integers: for 16 rows and 32 values of k first the codes, then scales [32 / Group, 16], then minimums [32 / Group, 16]. A 32-bit lane is a row: byte i of lane vector j holds value 4j + i, or
-/// for nibbles value 4j + i in its low half and 16 + 4j + i in its high half.
-/// </summary>
+/// <summary>Tiles of small integers, laid out as <see cref="TileLayout{T}"/> says.</summary>
 internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : struct, IGroupedIntegers
 {
-    private const int Step = 32;
+    private const int Step = 32, BlockSteps = TileLayout<T>.BlockSteps;
 
     private readonly NativeBuffer<byte> _blocks;
+    private readonly long _tileBytes;
 
     public GroupedTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
     {
         _ = BlockFormats.TryGet(T.Type, out var format);
-        _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * (Width / Step) * StepBytes));
+        _tileBytes = TileLayout<T>.TileBytes(Width / Step);
+        _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes));
         Parallel.For(0L, (long)matrices * Tiles, t => Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles)));
     }
 
@@ -52,82 +51,71 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 
     public override bool HasDirect => true;
 
-    private static int Groups
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Step / T.Group;
-    }
-
-    private static int CodeBytes
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => T.IsNibble ? TileRows * Step / 2 : TileRows * Step;
-    }
-
-    private static int StepBytes
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => CodeBytes + Groups * TileRows * sizeof(float) * (T.HasMinimum ? 2 : 1);
-    }
-
     public override float* Panel(int matrix, int tile, int first, int count, float* scratch)
     {
-        byte* block = Tile(matrix, tile) + (long)(first / Step) * StepBytes;
         var table = LoadTable();
-        for (int k = 0; k < count; k += Step, block += StepBytes)
-            for (int i = 0; i < Step; i++) Value(block, i, table).Store(scratch + (k + i) * TileRows);
+        float* target = scratch;
+        for (int k = 0; k < count; k += 256)
+        {
+            int steps = Math.Min(BlockSteps, (Width - first - k) / Step);
+            var block = new TileBlock<T>(Tile(matrix, tile) + TileLayout<T>.BlockAt((first + k) / 256), steps, 0);
+            for (int i = 0; i < Math.Min(steps, (count - k) / Step); i++)
+                for (int part = 0; part < 2; part++)
+                {
+                    Vector512<float> scale = Scale(block, i, part), minimum = Minimum(block, i);
+                    for (int j = 0; j < 4; j++, target += 4 * TileRows)
+                    {
+                        var codes = Codes(block, i, part, j);
+                        for (int v = 0; v < 4; v++) Value(codes, v, table, scale, minimum).Store(target + v * TileRows);
+                    }
+                }
+        }
         return scratch;
     }
 
     public override void Multiply(int matrix, int tile, int tiles, float* x, float* y)
     {
-        byte* a = Tile(matrix, tile);
-        int steps = Width / Step;
-        if (tiles == 2) Pair(a, a + (long)steps * StepBytes, x, steps, y);
-        else One(a, x, steps, y);
+        byte* a = Tile(matrix, tile), b = Tile(matrix, tile + tiles - 1);
+        Pair(a, b, x, Width / Step, y, y + (tiles - 1) * TileRows);
     }
 
     public override void Dispose() => _blocks.Dispose();
 
-    private static void One(byte* block, float* x, int steps, float* y)
-    {
-        var table = LoadTable();
-        var sum = Vector512.Load(y);
-        for (int s = 0; s < steps; s++, block += StepBytes, x += Step)
-            for (int i = 0; i < Step; i++) sum = Vector512.FusedMultiplyAdd(Value(block, i, table), Vector512.Create(x[i]), sum);
-        sum.Store(y);
-    }
-
-    // Two tiles, so that the chain of one hides behind the other. Vectors of codes are loaded once for the values that they hold.
-    private static void Pair(byte* a, byte* b, float* x, int steps, float* y)
+    // Two tiles, so that the chain of one hides behind the other (the same one twice where there is one). Vectors of codes are loaded once for the values that they hold.
+    private static void Pair(byte* a, byte* b, float* x, int steps, float* ya, float* yb)
     {
         var table = LoadTable(); // before the sums are loaded: the call would spill them
-        Vector512<float> sumA = Vector512.Load(y), sumB = Vector512.Load(y + TileRows);
-        for (int s = 0; s < steps; s++, a += StepBytes, b += StepBytes, x += Step)
-            for (int part = 0; part < Step / 16; part++)
+        Vector512<float> sumA = Vector512.Load(ya), sumB = Vector512.Load(yb);
+        for (int done = 0; done < steps; done += BlockSteps)
+        {
+            int count = Math.Min(BlockSteps, steps - done);
+            TileBlock<T> blockA = new(a, count, 0), blockB = new(b, count, 0);
+            for (int i = 0; i < count; i++)
             {
-                Vector512<float> scaleA = Scale(a, part), scaleB = Scale(b, part), minimumA = Minimum(a, part), minimumB = Minimum(b, part);
-                float* v = x + 16 * part;
-                for (int j = 0; j < 4; j++, v += 4)
+                Vector512<float> minimumA = Minimum(blockA, i), minimumB = Minimum(blockB, i);
+                for (int part = 0; part < 2; part++)
                 {
-                    Vector512<int> codesA = Codes(a, part, j), codesB = Codes(b, part, j);
-                    sumA = Vector512.FusedMultiplyAdd(Value(codesA, 0, table, scaleA, minimumA), Vector512.Create(v[0]), sumA);
-                    sumB = Vector512.FusedMultiplyAdd(Value(codesB, 0, table, scaleB, minimumB), Vector512.Create(v[0]), sumB);
-                    sumA = Vector512.FusedMultiplyAdd(Value(codesA, 1, table, scaleA, minimumA), Vector512.Create(v[1]), sumA);
-                    sumB = Vector512.FusedMultiplyAdd(Value(codesB, 1, table, scaleB, minimumB), Vector512.Create(v[1]), sumB);
-                    sumA = Vector512.FusedMultiplyAdd(Value(codesA, 2, table, scaleA, minimumA), Vector512.Create(v[2]), sumA);
-                    sumB = Vector512.FusedMultiplyAdd(Value(codesB, 2, table, scaleB, minimumB), Vector512.Create(v[2]), sumB);
-                    sumA = Vector512.FusedMultiplyAdd(Value(codesA, 3, table, scaleA, minimumA), Vector512.Create(v[3]), sumA);
-                    sumB = Vector512.FusedMultiplyAdd(Value(codesB, 3, table, scaleB, minimumB), Vector512.Create(v[3]), sumB);
+                    Vector512<float> scaleA = Scale(blockA, i, part), scaleB = Scale(blockB, i, part);
+                    for (int j = 0; j < 4; j++, x += 4)
+                    {
+                        Vector512<int> codesA = Codes(blockA, i, part, j), codesB = Codes(blockB, i, part, j);
+                        sumA = Vector512.FusedMultiplyAdd(Value(codesA, 0, table, scaleA, minimumA), Vector512.Create(x[0]), sumA);
+                        sumB = Vector512.FusedMultiplyAdd(Value(codesB, 0, table, scaleB, minimumB), Vector512.Create(x[0]), sumB);
+                        sumA = Vector512.FusedMultiplyAdd(Value(codesA, 1, table, scaleA, minimumA), Vector512.Create(x[1]), sumA);
+                        sumB = Vector512.FusedMultiplyAdd(Value(codesB, 1, table, scaleB, minimumB), Vector512.Create(x[1]), sumB);
+                        sumA = Vector512.FusedMultiplyAdd(Value(codesA, 2, table, scaleA, minimumA), Vector512.Create(x[2]), sumA);
+                        sumB = Vector512.FusedMultiplyAdd(Value(codesB, 2, table, scaleB, minimumB), Vector512.Create(x[2]), sumB);
+                        sumA = Vector512.FusedMultiplyAdd(Value(codesA, 3, table, scaleA, minimumA), Vector512.Create(x[3]), sumA);
+                        sumB = Vector512.FusedMultiplyAdd(Value(codesB, 3, table, scaleB, minimumB), Vector512.Create(x[3]), sumB);
+                    }
                 }
             }
-        sumA.Store(y);
-        sumB.Store(y + TileRows);
+            a += TileLayout<T>.BlockBytes(count);
+            b += TileLayout<T>.BlockBytes(count);
+        }
+        sumA.Store(ya);
+        sumB.Store(yb);
     }
-
-    // Value i of the 32 of a step, for 16 rows.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Value(byte* block, int i, Vector512<float> table) => Value(Codes(block, i / 16, i % 16 / 4), i % 4, table, Scale(block, i / 16), Minimum(block, i / 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Value(Vector512<int> codes, int index, Vector512<float> table, Vector512<float> scale, Vector512<float> minimum)
@@ -139,18 +127,55 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 
     // The lane vector that holds values 16 · part + 4 · j …; for nibbles already shifted so that the code is in the low half of each byte.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Codes(byte* block, int part, int j)
+    private static Vector512<int> Codes(in TileBlock<T> block, int step, int part, int j)
     {
-        if (!T.IsNibble) return Vector512.Load((int*)block + (4 * part + j) * TileRows);
-        var both = Vector512.Load((int*)block + j * TileRows);
+        byte* codes = block.Codes + step * TileLayout<T>.CodeBytes;
+        if (!T.IsNibble) return Vector512.Load((int*)codes + (4 * part + j) * TileRows);
+        var both = Vector512.Load((int*)codes + j * TileRows);
         return part == 0 ? both : both >>> 4;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Scale(byte* block, int part) => Vector512.Load((float*)(block + CodeBytes) + (Groups == 2 ? part * TileRows : 0));
+    private static Vector512<float> Scale(in TileBlock<T> block, int step, int part)
+    {
+        byte* numbers = block.ScalesOf(step, TileLayout<T>.Groups == 2 ? part : 0);
+        return T.Scales switch
+        {
+            ScaleForm.Half => Halfs((ushort*)numbers),
+            ScaleForm.Power => Powers(Integers(numbers)),
+            ScaleForm.SharedSigned => Halfs(block.Factor(0)) * Vector512.ConvertToSingle(Integers(numbers) << 24 >> 24),
+            _ => Halfs(block.Factor(0)) * Vector512.ConvertToSingle(Integers(numbers)),
+        };
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Minimum(byte* block, int part) => T.HasMinimum ? Vector512.Load((float*)(block + CodeBytes) + (Groups + (Groups == 2 ? part : 0)) * TileRows) : default;
+    private static Vector512<float> Minimum(in TileBlock<T> block, int step)
+    {
+        if (!T.HasMinimum) return default;
+        byte* numbers = block.MinimumsOf(step);
+        return T.Scales == ScaleForm.Half ? Halfs((ushort*)numbers) : -(Halfs(block.Factor(1)) * Vector512.ConvertToSingle(Integers(numbers)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Halfs(ushort* values)
+    {
+        var halfs = Vector256.Load(values);
+        return F16.ToSingle(Avx512F.IsSupported ? Avx512F.ConvertToVector512UInt32(halfs) : Vector512.Create(Vector256.WidenLower(halfs), Vector256.WidenUpper(halfs)));
+    }
+
+    // 2^(e − 128); the two smallest are subnormal.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Powers(Vector512<int> e)
+        => Vector512.ConditionalSelect(Vector512.LessThan(e, Vector512.Create(2)), (e + Vector512<int>.One) << 21, (e - Vector512<int>.One) << 23).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Integers(byte* values)
+    {
+        var bytes = Vector128.Load(values);
+        if (Avx512F.IsSupported) return Avx512F.ConvertToVector512Int32(bytes);
+        var shorts = Vector256.Create(Vector128.WidenLower(bytes), Vector128.WidenUpper(bytes));
+        return Vector512.Create(Vector256.WidenLower(shorts), Vector256.WidenUpper(shorts)).AsInt32();
+    }
 
     // table[index & 15] of each lane.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -169,39 +194,5 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 
     private static Vector512<float> LoadTable() => T.IsNibble ? Vector512.Create(T.Table) : default;
 
-    private void Pack(Weight weight, BlockFormat format, int matrix, int tile)
-    {
-        byte* target = Tile(matrix, tile);
-        var codes = new byte[format.ValuesPerBlock];
-        float[] scales = new float[format.ValuesPerBlock / T.Group], minimums = new float[scales.Length];
-        for (int r = 0; r < TileRows; r++)
-        {
-            int index = tile * TileRows + r;
-            ReadOnlySpan<byte> row = default;
-            bool exists = index < Rows && weight.TryGetStoredRow((long)matrix * Rows + index, out row);
-            for (int block = 0; block < Width / format.ValuesPerBlock; block++)
-            {
-                if (exists) T.Unpack(row.Slice(block * format.BytesPerBlock, format.BytesPerBlock), codes, scales, minimums);
-                for (int s = 0; s < format.ValuesPerBlock / Step; s++)
-                    Place(target + ((long)block * (format.ValuesPerBlock / Step) + s) * StepBytes, r, codes.AsSpan(s * Step, Step), scales.AsSpan(s * Groups, Groups), minimums.AsSpan(s * Groups, Groups), exists);
-            }
-        }
-    }
-
-    // Rows that fill a tile up have zero scales.
-    private static void Place(byte* step, int row, Span<byte> codes, Span<float> scales, Span<float> minimums, bool exists)
-    {
-        if (T.IsNibble)
-            for (int i = 0; i < Step / 2; i++) step[(i / 4 * TileRows + row) * 4 + i % 4] = exists ? (byte)(codes[i] | codes[i + 16] << 4) : (byte)0;
-        else
-            for (int i = 0; i < Step; i++) step[(i / 4 * TileRows + row) * 4 + i % 4] = exists ? codes[i] : (byte)0;
-        float* numbers = (float*)(step + CodeBytes);
-        for (int g = 0; g < Groups; g++)
-        {
-            numbers[g * TileRows + row] = exists ? scales[g] : 0;
-            if (T.HasMinimum) numbers[(Groups + g) * TileRows + row] = exists ? minimums[g] : 0;
-        }
-    }
-
-    private byte* Tile(int matrix, int tile) => _blocks.Pointer + ((long)matrix * Tiles + tile) * (Width / Step) * StepBytes;
+    private byte* Tile(int matrix, int tile) => _blocks.Pointer + ((long)matrix * Tiles + tile) * _tileBytes;
 }

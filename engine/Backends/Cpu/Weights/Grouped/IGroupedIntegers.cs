@@ -3,7 +3,7 @@ using Tare.Formats;
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>A block-quantized type as small integers with a scale (and a minimum) a group: value = scale · table[code] + minimum, rounded after each step, which has the bits of the file's own decoder.</summary>
-internal interface IGroupedIntegers
+internal unsafe interface IGroupedIntegers
 {
     static abstract TensorType Type { get; }
 
@@ -15,14 +15,22 @@ internal interface IGroupedIntegers
 
     static abstract bool HasMinimum { get; }
 
+    static abstract ScaleForm Scales { get; }
+
     /// <summary>Values of the 16 codes of a nibble type; empty for bytes, whose code is the value.</summary>
     static abstract ReadOnlySpan<float> Table { get; }
 
     /// <summary>What is taken from a nibble to get its value, where that is all the table says; −1 for other tables and for bytes.</summary>
     static abstract int NibbleCenter { get; }
 
-    /// <summary>Unpacks one stored block: codes [values], scales and minimums [values / Group].</summary>
-    static abstract void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums);
+    /// <summary>Unpacks one stored block. Of each 32 values: <paramref name="codes"/> 16 bytes with values i and 16 + i in the halves of byte i, or 32 bytes. The rest as <see cref="Scales"/> says.</summary>
+    static abstract void Unpack(byte* block, byte* codes, in RawScales scales);
+}
+
+/// <summary>The numbers of one stored block: scales and minimums [values / Group] as F16 or bytes, factors [2] as F16 (of the scales, of the minimums).</summary>
+internal readonly unsafe ref struct RawScales(ushort* scales, ushort* minimums, ushort* factors)
+{
+    public readonly ushort* Scales = scales, Minimums = minimums, Factors = factors;
 }
 
 /// <summary>Tables of nibble types.</summary>

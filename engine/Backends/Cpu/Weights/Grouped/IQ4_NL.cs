@@ -1,10 +1,11 @@
+using System.Runtime.Intrinsics;
 using Tare.Formats;
 using Tare.Formats.Quantization;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>IQ4_NL as grouped integers.</summary>
-internal readonly struct GroupedIQ4_NL : IGroupedIntegers
+internal readonly unsafe struct GroupedIQ4_NL : IGroupedIntegers
 {
     private static readonly float[] Codes = [.. Codebooks.Iq4.ToArray().Select(v => (float)(sbyte)v)];
 
@@ -16,13 +17,15 @@ internal readonly struct GroupedIQ4_NL : IGroupedIntegers
 
     public static bool HasMinimum => false;
 
+    public static ScaleForm Scales => ScaleForm.Half;
+
     public static ReadOnlySpan<float> Table => Codes;
 
     public static int NibbleCenter => -1;
 
-    public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
+    public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
-        scales[0] = F16.Read(block, 0);
-        for (int i = 0; i < 16; i++) (codes[i], codes[i + 16]) = ((byte)(block[2 + i] & 15), (byte)(block[2 + i] >> 4));
+        scales.Scales[0] = *(ushort*)block;
+        Vector128.Load(block + 2).Store(codes);
     }
 }

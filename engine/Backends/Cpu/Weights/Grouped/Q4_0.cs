@@ -1,10 +1,10 @@
+using System.Runtime.Intrinsics;
 using Tare.Formats;
-using Tare.Formats.Quantization;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>Q4_0 as grouped integers.</summary>
-internal readonly struct GroupedQ4_0 : IGroupedIntegers
+internal readonly unsafe struct GroupedQ4_0 : IGroupedIntegers
 {
     public static TensorType Type => TensorType.Q4_0;
 
@@ -14,13 +14,15 @@ internal readonly struct GroupedQ4_0 : IGroupedIntegers
 
     public static bool HasMinimum => false;
 
+    public static ScaleForm Scales => ScaleForm.Half;
+
     public static ReadOnlySpan<float> Table => CodeTables.Centered;
 
     public static int NibbleCenter => 8;
 
-    public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
+    public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
-        scales[0] = F16.Read(block, 0);
-        for (int i = 0; i < 16; i++) (codes[i], codes[i + 16]) = ((byte)(block[2 + i] & 15), (byte)(block[2 + i] >> 4));
+        scales.Scales[0] = *(ushort*)block;
+        Vector128.Load(block + 2).Store(codes);
     }
 }

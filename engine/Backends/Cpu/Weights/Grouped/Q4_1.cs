@@ -1,10 +1,10 @@
+using System.Runtime.Intrinsics;
 using Tare.Formats;
-using Tare.Formats.Quantization;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>Q4_1 as grouped integers.</summary>
-internal readonly struct GroupedQ4_1 : IGroupedIntegers
+internal readonly unsafe struct GroupedQ4_1 : IGroupedIntegers
 {
     public static TensorType Type => TensorType.Q4_1;
 
@@ -14,13 +14,16 @@ internal readonly struct GroupedQ4_1 : IGroupedIntegers
 
     public static bool HasMinimum => true;
 
+    public static ScaleForm Scales => ScaleForm.Half;
+
     public static ReadOnlySpan<float> Table => CodeTables.Unsigned;
 
     public static int NibbleCenter => 0;
 
-    public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
+    public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
-        (scales[0], minimums[0]) = (F16.Read(block, 0), F16.Read(block, 2));
-        for (int i = 0; i < 16; i++) (codes[i], codes[i + 16]) = ((byte)(block[4 + i] & 15), (byte)(block[4 + i] >> 4));
+        scales.Scales[0] = *(ushort*)block;
+        scales.Minimums[0] = *(ushort*)(block + 2);
+        Vector128.Load(block + 4).Store(codes);
     }
 }

@@ -1,11 +1,11 @@
-using System.Buffers.Binary;
+using System.Runtime.Intrinsics;
 using Tare.Formats;
 using Tare.Formats.Quantization;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>Q5_1 as grouped integers.</summary>
-internal readonly struct GroupedQ5_1 : IGroupedIntegers
+internal readonly unsafe struct GroupedQ5_1 : IGroupedIntegers
 {
     public static TensorType Type => TensorType.Q5_1;
 
@@ -15,18 +15,19 @@ internal readonly struct GroupedQ5_1 : IGroupedIntegers
 
     public static bool HasMinimum => true;
 
+    public static ScaleForm Scales => ScaleForm.Half;
+
     public static ReadOnlySpan<float> Table => [];
 
     public static int NibbleCenter => -1;
 
-    public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
+    public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
-        (scales[0], minimums[0]) = (F16.Read(block, 0), F16.Read(block, 2));
-        uint fifth = BinaryPrimitives.ReadUInt32LittleEndian(block[4..]);
-        for (int i = 0; i < 16; i++)
-        {
-            codes[i] = (byte)((block[8 + i] & 15) | (int)(fifth >> i & 1) << 4);
-            codes[i + 16] = (byte)((block[8 + i] >> 4) | (int)(fifth >> (i + 16) & 1) << 4);
-        }
+        scales.Scales[0] = *(ushort*)block;
+        scales.Minimums[0] = *(ushort*)(block + 2);
+        uint fifth = *(uint*)(block + 4);
+        var both = Vector128.Load(block + 8);
+        (Lanes.LowNibbles(both) + Lanes.Spread(fifth, 16)).Store(codes);
+        (Lanes.HighNibbles(both) + Lanes.Spread(fifth >> 16, 16)).Store(codes + 16);
     }
 }

@@ -1,10 +1,10 @@
+using System.Runtime.Intrinsics;
 using Tare.Formats;
-using Tare.Formats.Quantization;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>Q8_0 as grouped integers.</summary>
-internal readonly struct GroupedQ8_0 : IGroupedIntegers
+internal readonly unsafe struct GroupedQ8_0 : IGroupedIntegers
 {
     public static TensorType Type => TensorType.Q8_0;
 
@@ -14,13 +14,15 @@ internal readonly struct GroupedQ8_0 : IGroupedIntegers
 
     public static bool HasMinimum => false;
 
+    public static ScaleForm Scales => ScaleForm.Half;
+
     public static ReadOnlySpan<float> Table => [];
 
     public static int NibbleCenter => -1;
 
-    public static void Unpack(ReadOnlySpan<byte> block, Span<byte> codes, Span<float> scales, Span<float> minimums)
+    public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
-        scales[0] = F16.Read(block, 0);
-        block.Slice(2, 32).CopyTo(codes);
+        scales.Scales[0] = *(ushort*)block;
+        Vector256.Load(block + 2).Store(codes);
     }
 }

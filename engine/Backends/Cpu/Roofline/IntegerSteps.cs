@@ -2,9 +2,9 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Tare.Backends.Cpu.Numerics;
+namespace Tare.Backends.Cpu.Roofline;
 
-/// <summary>Steps of integer products on 64 bytes, exact on every machine.</summary>
+/// <summary>The multiplications of integer products on 64 bytes, in the widest form that this processor has.</summary>
 internal static class IntegerSteps
 {
     /// <summary>a₀b₀ + a₁b₁ of neighboring bytes as I16, a unsigned and b signed; the caller keeps sums below 2¹⁵.</summary>
@@ -25,21 +25,5 @@ internal static class IntegerSteps
         if (Avx2.IsSupported) return Vector512.Create(Avx2.MultiplyAddAdjacent(a.GetLower(), b.GetLower()), Avx2.MultiplyAddAdjacent(a.GetUpper(), b.GetUpper()));
         Vector512<int> evenA = a.AsInt32() << 16 >> 16, oddA = a.AsInt32() >> 16, evenB = b.AsInt32() << 16 >> 16, oddB = b.AsInt32() >> 16;
         return evenA * evenB + oddA * oddB;
-    }
-
-    /// <summary>The entry of a table of 16 (held four times) named by the low four bits of each byte; the upper four must be zero.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<sbyte> LookUp(Vector512<sbyte> table, Vector512<byte> index)
-    {
-        if (Avx512BW.IsSupported) return Avx512BW.Shuffle(table, index.AsSByte());
-        if (!Avx2.IsSupported) return Vector512.Create(Vector256.Create(Each(index, 0), Each(index, 16)), Vector256.Create(Each(index, 32), Each(index, 48)));
-        return Vector512.Create(Avx2.Shuffle(table.GetLower(), index.GetLower().AsSByte()), Avx2.Shuffle(table.GetLower(), index.GetUpper().AsSByte()));
-
-        Vector128<sbyte> Each(Vector512<byte> all, int start)
-        {
-            var result = Vector128<sbyte>.Zero;
-            for (int i = 0; i < 16; i++) result = result.WithElement(i, table.GetElement(all.GetElement(start + i)));
-            return result;
-        }
     }
 }
