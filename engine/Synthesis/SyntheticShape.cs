@@ -39,6 +39,13 @@ public sealed record SyntheticShape(string Architecture, int Blocks, int Width, 
         ["qwen3-4b"] = new("qwen3", 36, 2560, 32, 8, 128, 9728, 151936, 40960, true),
         ["qwen3-8b"] = new("qwen3", 36, 4096, 32, 8, 128, 12288, 151936, 40960, false),
         ["gpt2-124m"] = new("gpt2", 12, 768, 12, 12, 64, 3072, 50257, 1024, true),
+        ["gpt3-small"] = Gpt3(12, 768, 12),
+        ["gpt3-medium"] = Gpt3(24, 1024, 16),
+        ["gpt3-large"] = Gpt3(24, 1536, 16),
+        ["gpt3-xl"] = Gpt3(24, 2048, 16),
+        ["gpt3-2.7b"] = Gpt3(32, 2560, 32),
+        ["gpt3-6.7b"] = Gpt3(32, 4096, 32),
+        ["gpt3-13b"] = Gpt3(40, 5120, 40),
         ["gpt2-355m"] = new("gpt2", 24, 1024, 16, 16, 64, 4096, 50257, 1024, true),
         ["gpt2-774m"] = new("gpt2", 36, 1280, 20, 20, 64, 5120, 50257, 1024, true),
         ["gpt2-1.5b"] = new("gpt2", 48, 1600, 25, 25, 64, 6400, 50257, 1024, true),
@@ -76,6 +83,9 @@ public sealed record SyntheticShape(string Architecture, int Blocks, int Width, 
         int step = Math.Min(256, Inner);
         return Math.Max(step, (int)Math.Round(Inner * Growth(block, 0.125) / step, MidpointRounding.AwayFromZero) * step);
     }
+
+    // Brown et al. 2020 (arXiv 2005.14165), table 2.1, with heads that divide the width.
+    private static SyntheticShape Gpt3(int blocks, int width, int heads) => new("gpt2", blocks, width, heads, heads, width / heads, 4 * width, 50257, 2048, true);
 
     /// <summary>Throws <see cref="ArgumentException"/> naming what does not fit.</summary>
     public void Validate()

@@ -78,12 +78,15 @@ internal static class CpuOps
         return reason is null;
     }
 
+    /// <summary>Makes the row function of an op for inputs of these types.</summary>
+    public static RowFunction Function(KernelContext context, Op op, ImmutableArray<ValueInfo> inputs) => Functions[op.GetType()](context, op, inputs);
+
     /// <summary>Makes the kernel of a node, by its index.</summary>
     public static CpuKernel Bind(KernelContext context, int index)
     {
         var node = context.Graph.Nodes[index];
         if (Kernels.TryGetValue(node.Op.GetType(), out var create)) return create(context, node, new Value(index));
-        return new RowsKernel(context, node, index, (op, inputs) => Functions[op.GetType()](context, op, inputs));
+        return new RowsKernel(context, node, index, (op, inputs) => Function(context, op, inputs));
     }
 
     private static ColumnsKernel Columns(KernelContext context, FusedColumns op, Node node, Value value) => new(context, node, value.Node, op, (part, inputs) => (ColumnFunction)Functions[part.GetType()](context, part, inputs));

@@ -6,10 +6,10 @@ using Tare.Rewrites;
 
 namespace Tare.Cli.Commands.Norms;
 
-/// <summary><c>tare norm</c>: the norms of a model shown, rewritten, compared, frozen.</summary>
+/// <summary><c>tare norm</c>: norms shown, rewritten, compared, frozen, timed.</summary>
 internal static class NormCommand
 {
-    public static Command Create() => new("norm", "Show, rewrite, compare and freeze the norms of a model.") { NormShowCommand.Create(), NormVerdictCommand.Create(), NormRewriteCommand.Create(), NormVerifyCommand.Create(), NormFreezeCommand.Create() };
+    public static Command Create() => new("norm", "Show, rewrite, compare, freeze and time norms.") { NormShowCommand.Create(), NormVerdictCommand.Create(), NormRewriteCommand.Create(), NormVerifyCommand.Create(), NormFreezeCommand.Create(), NormBenchCommand.Create() };
 
     /// <summary>The target of a rewrite.</summary>
     public static Option<string?> To(bool required)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Graphs;
@@ -35,13 +36,25 @@ internal sealed unsafe class TanhNormFunction : RowFunction
     private void Apply(float* x, float* y, float factor)
     {
         Vector512<float> k = Vector512.Create(factor), offset = Vector512.Create((float)_spec.GainOffset), scale = Vector512.Create((float)_spec.OutputScale);
-        for (int i = 0; i < _width; i += Lanes.Count)
+        bool gained = _gain is not null, biased = _bias is not null;
+        int i = 0;
+        for (; i <= _width - Lanes.Count; i += Lanes.Count)
         {
-            int count = _width - i;
-            var v = Functions.Tanh(Lanes.Load(x + i, count) * k) * scale;
-            if (_gain is not null) v *= offset + Lanes.Load(_gain + i, count);
-            if (_bias is not null) v += Lanes.Load(_bias + i, count);
-            Lanes.Store(v, y + i, count);
+            var v = Functions.Tanh(Vector512.Load(x + i) * k) * scale;
+            if (gained) v *= offset + Vector512.Load(_gain + i);
+            if (biased) v += Vector512.Load(_bias + i);
+            v.Store(y + i);
         }
+        if (i < _width) ApplyEnd(i, x, y, k, offset, scale);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ApplyEnd(int i, float* x, float* y, Vector512<float> k, Vector512<float> offset, Vector512<float> scale)
+    {
+        int count = _width - i;
+        var v = Functions.Tanh(Lanes.Load(x + i, count) * k) * scale;
+        if (_gain is not null) v *= offset + Lanes.Load(_gain + i, count);
+        if (_bias is not null) v += Lanes.Load(_bias + i, count);
+        Lanes.Store(v, y + i, count);
     }
 }
