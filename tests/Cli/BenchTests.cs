@@ -27,10 +27,11 @@ public sealed class BenchTests
         long Cache(params string[] types)
         {
             using var row = JsonDocument.Parse(CommandLine.Run(["bench", "-m", model, "-p", "64", "-n", "0", "-r", "1", "-o", "jsonl", .. types]).Output);
-            (row.RootElement.GetProperty("type_k").GetString(), row.RootElement.GetProperty("type_v").GetString()).ShouldBe(types.Length == 0 ? ("f32", "f32") : (types[1], types[3]));
+            (row.RootElement.GetProperty("type_k").GetString(), row.RootElement.GetProperty("type_v").GetString()).ShouldBe(types.Length == 0 ? ("f16", "f16") : (types[1], types[3]));
             return row.RootElement.GetProperty("kv_bytes").GetInt64();
         }
-        long wide = Cache();
+        Cache().ShouldBeGreaterThan(0);
+        long wide = Cache("-ctk", "f32", "-ctv", "f32");
         Cache("-ctk", "f16", "-ctv", "f16").ShouldBe(wide / 2);
         Cache("--cache-type-k", "q8_0", "--cache-type-v", "f32").ShouldBe(wide / 2 + wide / 2 * 34 / 128);
         CommandLine.Run("bench", "-m", model, "-ctk", "q3").ExitCode.ShouldBe(2);

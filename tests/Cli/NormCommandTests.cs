@@ -78,7 +78,7 @@ public sealed class NormCommandTests : IDisposable
         double before = report.RootElement.GetProperty("before").GetProperty("mean").GetDouble(), after = report.RootElement.GetProperty("after").GetProperty("mean").GetDouble();
         double.IsFinite(after).ShouldBeTrue();
         after.ShouldNotBe(before);
-        using var measured = Json("perplexity", "-m", frozen, text, "-c", "64", "--json");
+        using var measured = Json("perplexity", "-m", frozen, text, "-c", "64", "--precision", "exact", "--json");
         measured.RootElement.GetProperty("mean_nll").GetDouble().ShouldBe(after, 1e-6);
         using var none = Json("norm", "verify", "-m", frozen, "--to", "none", "-n", "40", "--tolerance", "1e-4", "--json");
         var (code, _, error) = CommandLine.Run("norm", "freeze", "-m", Fable, "--calibration", text, "--sites", "wonder", "-o", frozen);

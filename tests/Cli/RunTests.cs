@@ -86,7 +86,7 @@ public sealed class RunTests
         {
             File.WriteAllText(text, string.Join(' ', Enumerable.Repeat("The king had a son who went into the forest.", 30)));
             string model = Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf");
-            var (code, output, error) = CommandLine.Run("perplexity", "-m", model, text, "--context", "64", "--json");
+            var (code, output, error) = CommandLine.Run("perplexity", "-m", model, text, "--context", "64", "--precision", "exact", "--json");
             code.ShouldBe(0, error);
             using var json = JsonDocument.Parse(output);
             int windows = json.RootElement.GetProperty("windows").GetInt32();

@@ -17,7 +17,7 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision(SharedOptions.Fast);
         Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         Option<int[]> prompts = List("-p", "--n-prompt", "Prompt lengths.", [512]), generates = List("-n", "--n-gen", "Numbers of tokens to generate.", [128]), depths = List("-d", "--n-depth", "Cached tokens before.", [0]),
             threads = List("-t", "--threads", "Threads that compute.", [Environment.ProcessorCount]);

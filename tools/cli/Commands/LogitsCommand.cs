@@ -16,7 +16,7 @@ internal static class LogitsCommand
 {
     public static Command Create()
     {
-        Option<string> model = SharedOptions.Model(), output = SharedOptions.Output(), precision = SharedOptions.Precision();
+        Option<string> model = SharedOptions.Model(), output = SharedOptions.Output(), precision = SharedOptions.Precision(SharedOptions.Fast);
         Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         var ids = new Option<int[]>("--ids") { Description = "Token ids, separated by commas; nothing is added.", CustomParser = ParseIds };
         var text = new Option<string>("--text") { Description = "A text; BOS is added as the file says, special tokens in it are parsed." };

@@ -13,12 +13,12 @@ internal static class PerplexityCommand
 {
     public static Command Create()
     {
-        Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision();
+        Option<string> model = SharedOptions.Model(), precision = SharedOptions.Precision(SharedOptions.Fast);
         Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         var file = new Argument<string>("file") { Description = "A text file." };
         var context = new Option<int>("-c", "--context") { Description = "Tokens of a window.", DefaultValueFactory = _ => 512 };
         var other = new Option<string?>("--compare") { Description = "The reference to compare with: another model file, or a precision of the same one (exact, fast, float64)." };
-        var otherPrecision = new Option<string>("--compare-precision") { Description = "Precision of a reference file.", DefaultValueFactory = _ => SharedOptions.Precisions[0] };
+        var otherPrecision = new Option<string>("--compare-precision") { Description = "Precision of a reference file.", DefaultValueFactory = _ => SharedOptions.Exact };
         otherPrecision.AcceptOnlyFromAmong(SharedOptions.Precisions);
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();

@@ -21,7 +21,7 @@ internal static class RunCommand
         var ignore = new Option<bool>("--ignore-eos") { Description = "Go on after a token that ends generation." };
         var quiet = new Option<bool>("--no-display-prompt") { Description = "Print what is generated only." };
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
-        Option<string> precision = SharedOptions.Precision();
+        Option<string> precision = SharedOptions.Precision(SharedOptions.Fast);
         Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType();
         Option<int> threads = SharedOptions.Threads();
         var sampling = new SamplingFlags();

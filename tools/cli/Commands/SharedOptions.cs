@@ -28,9 +28,10 @@ internal static class SharedOptions
         return option;
     }
 
-    public static Option<string> Precision()
+    /// <summary>How to compute; what serves and measures speed is fast unless told otherwise, what numbers are compared with (embeddings, captures, rewrites) exact.</summary>
+    public static Option<string> Precision(string otherwise = Exact)
     {
-        var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; fast: 8-bit activations before quantized weights; float64: the slow reference interpreter.", DefaultValueFactory = _ => Exact };
+        var option = new Option<string>("--precision") { Description = "exact: F32 activations and cache; fast: 8-bit activations before quantized weights; float64: the slow reference interpreter.", DefaultValueFactory = _ => otherwise };
         option.AcceptOnlyFromAmong(Precisions);
         return option;
     }
@@ -76,5 +77,6 @@ internal static class SharedOptions
     /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
     public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());
 
-    private const string Exact = "exact", Fast = "fast", Float64 = "float64";
+    /// <summary>The names themselves.</summary>
+    public const string Exact = "exact", Fast = "fast", Float64 = "float64";
 }
