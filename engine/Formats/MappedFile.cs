@@ -92,6 +92,14 @@ internal sealed unsafe class MappedFile : IDisposable
         return joined;
     }
 
+    /// <summary>Gives the resident pages of a range back, for bytes that were used and are not needed soon; reading them again works. Does nothing for a copied file.</summary>
+    public void ReleasePages(long offset, long count)
+    {
+        if (offset < 0 || count < 0 || offset > Length - count) throw new ArgumentOutOfRangeException(nameof(offset), $"{count} bytes at {offset} of {Path}, which has {Length}");
+        ObjectDisposedException.ThrowIf(_released, this);
+        if (_start != null) PageAdvice.ReleaseMapped(_start + offset, count);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

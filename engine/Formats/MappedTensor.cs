@@ -64,6 +64,9 @@ public sealed class MappedTensor
         return _file.Span(_offset + firstRow * BytesPerRow, checked((int)(count * BytesPerRow)));
     }
 
+    /// <summary>Gives the resident pages of the stored bytes back; reading them again works.</summary>
+    internal void ReleasePages() => _file.ReleasePages(_offset, ByteLength);
+
     /// <summary>All stored bytes in pieces, in order (for writers).</summary>
     public void CopyRawTo(Stream destination, CancellationToken cancel = default)
     {

@@ -37,7 +37,7 @@ public sealed class CpuBackend : IBackend
     public bool Supports(Op op, [NotNullWhen(false)] out string? reason) => CpuOps.Supports(op, out reason);
 
     /// <inheritdoc/>
-    public IWeightStore CreateWeightStore() => new CpuWeights();
+    public IWeightStore CreateWeightStore() => new CpuWeights(Device.Threads);
 
     /// <inheritdoc/>
     public IState CreateState(StateLayout layout) => new CpuState(layout);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Tare.Formats;
 
 namespace Tare.Backends.Cpu;
 
@@ -15,13 +16,18 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
     private const int GuardBytes = 64;
     private const byte Guard = 0xA5;
 
-    /// <summary>Allocates elements; their values are not defined, or see <see cref="NativeBuffers.FillFresh"/>.</summary>
-    public NativeBuffer(long length)
+    /// <summary>
+    /// Allocates elements; their values are not defined, or see <see cref="NativeBuffers.FillFresh"/>. <paramref name="dense"/>: all of it will be written and then read often, so huge pages pay; not for
+    /// caches, of which a run may need a part only.
+    /// </summary>
+    public NativeBuffer(long length, bool dense = false)
     {
         if (length < 0) throw new ArgumentOutOfRangeException(nameof(length));
         Length = length;
         Bytes = checked(length * sizeof(T));
-        Pointer = (T*)NativeMemory.AlignedAlloc(checked((nuint)Bytes + GuardBytes), 64);
+        bool huge = dense && Bytes >= 2 * PageAdvice.HugePage;
+        Pointer = (T*)NativeMemory.AlignedAlloc(checked((nuint)Bytes + GuardBytes), (nuint)(huge ? PageAdvice.HugePage : 64));
+        if (huge) PageAdvice.PreferHuge((byte*)Pointer, Bytes);
         if (NativeBuffers.FillFresh) NativeMemory.Fill(Pointer, (nuint)Bytes, 0xFF);
         NativeMemory.Fill((byte*)Pointer + Bytes, GuardBytes, Guard);
         GC.AddMemoryPressure(Bytes + GuardBytes);

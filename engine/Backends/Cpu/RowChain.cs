@@ -20,7 +20,7 @@ internal sealed unsafe class RowChain : IPoolWork, IDisposable
 
     private readonly WorkerPool _pool;
     private readonly RowArrays _arrays;
-    private readonly CpuWeights _weights = new();
+    private readonly CpuWeights _weights = new(threads: 1); // vectors only, nothing to pack
     private readonly KernelContext _context;
     private readonly (RowFunction Function, int[] Inputs, int Output)[] _parts;
     private readonly bool _fused;

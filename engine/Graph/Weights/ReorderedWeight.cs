@@ -47,6 +47,9 @@ internal sealed record ReorderedWeight : Weight
     }
 
     /// <inheritdoc/>
+    internal override void ReleasePages() => Source.ReleasePages();
+
+    /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
     {
         if (!_isVector) return Source.TryGetStoredRow(_order[row], out bytes);

@@ -64,6 +64,9 @@ public sealed record TransposeWeight : Weight
     }
 
     /// <inheritdoc/>
+    internal override void ReleasePages() => Source.ReleasePages();
+
+    /// <inheritdoc/>
     public override void Read(long firstRow, int count, Span<float> destination)
     {
         CheckRange(firstRow, count, destination.Length);

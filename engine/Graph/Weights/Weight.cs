@@ -40,6 +40,9 @@ public abstract record Weight
         return false;
     }
 
+    /// <summary>Gives the resident memory behind stored tensors back, once they were packed; reading them again works.</summary>
+    internal virtual void ReleasePages() { }
+
     /// <summary>All elements as one vector, for small weights (gains, biases).</summary>
     public float[] ToVector()
     {

@@ -5,7 +5,7 @@ using Tare.Graphs.Weights;
 namespace Tare.Backends.Cpu.Weights;
 
 /// <summary>Packed weights, each expression once a use: tiles for matrix products, rows for look-ups, vectors for gains and biases.</summary>
-internal sealed class CpuWeights : IWeightStore
+internal sealed class CpuWeights(int threads) : IWeightStore
 {
     private readonly Dictionary<(Weight, object), IDisposable> _packed = [];
     private readonly Lock _lock = new();
@@ -20,8 +20,13 @@ internal sealed class CpuWeights : IWeightStore
         get { lock (_lock) return _packed.Values.Sum(v => v is PackedMatrix m ? m.Bytes : v is NativeBuffer<float> b ? b.Bytes : 0); }
     }
 
-    /// <summary>Stacked matrices [matrices · rows, width] as tiles of 16 rows.</summary>
-    public PackedMatrix Matrix(Weight weight, int matrices) => Get(weight, ("tiles", matrices), () => PackedMatrix.Pack(weight, matrices));
+    /// <summary>Stacked matrices [matrices · rows, width] as tiles of 16 rows. What the file holds of them leaves resident memory again.</summary>
+    public PackedMatrix Matrix(Weight weight, int matrices) => Get(weight, ("tiles", matrices), () =>
+    {
+        var packed = PackedMatrix.Pack(weight, matrices, threads);
+        weight.ReleasePages();
+        return packed;
+    });
 
     /// <summary>All elements as F32 in row-major order.</summary>
     public NativeBuffer<float> Values(Weight weight) => Get(weight, "values", () =>
@@ -29,6 +34,7 @@ internal sealed class CpuWeights : IWeightStore
         weight.Prepare();
         var values = new NativeBuffer<float>(checked(weight.Rows * weight.Width));
         for (long r = 0; r < weight.Rows; r++) weight.Read(r, 1, values.Span(r * weight.Width, weight.Width));
+        weight.ReleasePages();
         return values;
     });
 

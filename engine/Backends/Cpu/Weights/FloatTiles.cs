@@ -7,21 +7,16 @@ internal sealed unsafe class FloatTiles : PackedMatrix
 {
     private readonly NativeBuffer<float> _values;
 
-    public FloatTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
+    public FloatTiles(Weight weight, int matrices, int rows, int threads) : base(matrices, rows, weight.Width)
     {
-        _values = new NativeBuffer<float>(checked((long)matrices * Tiles * Width * TileRows));
-        Parallel.For(0L, (long)matrices * Tiles, () => new float[Width], (t, _, row) =>
+        _values = new NativeBuffer<float>(checked((long)matrices * Tiles * Width * TileRows), dense: true);
+        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new float[checked(TileRows * Width)], (t, _, values) =>
         {
-            int m = (int)(t / Tiles), tile = (int)(t % Tiles);
-            for (int r = 0; r < TileRows; r++)
-            {
-                int index = tile * TileRows + r;
-                if (index < rows) weight.Read((long)m * rows + index, 1, row);
-                else Array.Clear(row);
-                float* target = Tile(m, tile) + r;
-                for (int k = 0; k < row.Length; k++) target[(long)k * TileRows] = row[k];
-            }
-            return row;
+            int m = (int)(t / Tiles), tile = (int)(t % Tiles), first = tile * TileRows, count = Math.Min(TileRows, rows - first);
+            weight.Read((long)m * rows + first, count, values);
+            values.AsSpan(count * Width).Clear();
+            fixed (float* source = values) Transposition.Run((uint*)source, Width, (uint*)Tile(m, tile), Width);
+            return values;
         }, _ => { });
     }
 

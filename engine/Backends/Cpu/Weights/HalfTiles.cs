@@ -10,13 +10,15 @@ namespace Tare.Backends.Cpu.Weights;
 /// <summary>F16 or BF16 tiles, 16 bits an element: [matrices, tiles, width, 16], widened panel by panel.</summary>
 internal sealed unsafe class HalfTiles : PackedMatrix
 {
+    private const int Chunk = 512; // elements of k that are transposed at a time
+
     private readonly NativeBuffer<ushort> _values;
     private readonly bool _brain;
 
     private HalfTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
     {
         _brain = weight.Type == TensorType.BF16;
-        _values = new NativeBuffer<ushort>(checked((long)matrices * Tiles * Width * TileRows));
+        _values = new NativeBuffer<ushort>(checked((long)matrices * Tiles * Width * TileRows), dense: true);
     }
 
     public override long Bytes => _values.Bytes;
@@ -26,11 +28,11 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     public override bool NeedsScratch => true;
 
     /// <summary>Packs, or gives null where a value is infinite or NaN: widening below is exact for finite values only.</summary>
-    public static HalfTiles? TryPack(Weight weight, int matrices, int rows)
+    public static HalfTiles? TryPack(Weight weight, int matrices, int rows, int threads)
     {
         var tiles = new HalfTiles(weight, matrices, rows);
         bool finite = true;
-        Parallel.For(0L, (long)matrices * tiles.Tiles, t =>
+        Parallel.For(0L, (long)matrices * tiles.Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, t =>
         {
             if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles))) Volatile.Write(ref finite, false);
         });
@@ -78,24 +80,32 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     // False where a value is infinite or NaN.
     private bool PackTile(Weight weight, int matrix, int tile)
     {
-        ushort* target = Tile(matrix, tile);
-        for (int r = 0; r < TileRows; r++)
+        ushort* target = Tile(matrix, tile), scratch = stackalloc ushort[TileRows * Chunk]; // scratch: [16, Chunk]
+        for (int first = 0; first < Width; first += Chunk)
         {
-            int index = tile * TileRows + r;
-            if (index >= Rows || !weight.TryGetStoredRow((long)matrix * Rows + index, out var bytes))
+            int count = Math.Min(Chunk, Width - first);
+            for (int r = 0; r < TileRows; r++)
             {
-                for (int k = 0; k < Width; k++) target[(long)k * TileRows + r] = 0;
-                continue;
+                int index = tile * TileRows + r;
+                var row = new Span<ushort>(scratch + r * Chunk, count);
+                if (index < Rows && weight.TryGetStoredRow((long)matrix * Rows + index, out var bytes)) MemoryMarshal.Cast<byte, ushort>(bytes).Slice(first, count).CopyTo(row);
+                else row.Clear();
+                if (!_brain && !IsFinite(row)) return false;
             }
-            var row = MemoryMarshal.Cast<byte, ushort>(bytes);
-            int largest = 0;
-            for (int k = 0; k < row.Length; k++)
-            {
-                largest = Math.Max(largest, row[k] & 0x7FFF);
-                target[(long)k * TileRows + r] = row[k];
-            }
-            if (!_brain && largest >= 0x7C00) return false;
+            Transposition.Run(scratch, Chunk, target + (long)first * TileRows, count);
         }
+        return true;
+    }
+
+    // Whether the exponents of all halves are below the largest.
+    private static bool IsFinite(ReadOnlySpan<ushort> halves)
+    {
+        var largest = Vector256<ushort>.Zero;
+        int k = 0;
+        for (; k <= halves.Length - Vector256<ushort>.Count; k += Vector256<ushort>.Count) largest = Vector256.Max(largest, Vector256.Create(halves[k..]) & Vector256.Create((ushort)0x7FFF));
+        if (Vector256.GreaterThanOrEqualAny(largest, Vector256.Create((ushort)0x7C00))) return false;
+        for (; k < halves.Length; k++)
+            if ((halves[k] & 0x7FFF) >= 0x7C00) return false;
         return true;
     }
 

@@ -60,14 +60,14 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     public abstract void Dispose();
 
     /// <summary>Packs by the stored type. Types with grouped integers are interleaved, other quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
-    public static PackedMatrix Pack(Weight weight, int matrices)
+    public static PackedMatrix Pack(Weight weight, int matrices, int threads)
     {
         weight.Prepare();
         int rows = checked((int)(weight.Rows / matrices));
         bool stored = weight.Rows > 0 && weight.TryGetStoredRow(0, out _);
-        if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows) is { } half) return half;
-        if (stored && GroupedTiles.TryPack(weight, matrices, rows) is { } grouped) return grouped;
+        if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows, threads) is { } half) return half;
+        if (stored && GroupedTiles.TryPack(weight, matrices, rows, threads) is { } grouped) return grouped;
         if (stored && weight.Type is not (TensorType.F32 or TensorType.F64) && BlockFormats.TryGet(weight.Type, out var format) && format.ValuesPerBlock > 1) return new StoredRows(weight, matrices, rows, format);
-        return new FloatTiles(weight, matrices, rows);
+        return new FloatTiles(weight, matrices, rows, threads);
     }
 }

@@ -11,18 +11,18 @@ namespace Tare.Backends.Cpu.Weights.Grouped;
 internal static class GroupedTiles
 {
     /// <summary>Packs stored rows, or gives null for other types.</summary>
-    public static PackedMatrix? TryPack(Weight weight, int matrices, int rows) => weight.Type switch
+    public static PackedMatrix? TryPack(Weight weight, int matrices, int rows, int threads) => weight.Type switch
     {
-        TensorType.Q4_0 => new GroupedTiles<GroupedQ4_0>(weight, matrices, rows),
-        TensorType.Q4_1 => new GroupedTiles<GroupedQ4_1>(weight, matrices, rows),
-        TensorType.Q5_0 => new GroupedTiles<GroupedQ5_0>(weight, matrices, rows),
-        TensorType.Q5_1 => new GroupedTiles<GroupedQ5_1>(weight, matrices, rows),
-        TensorType.Q8_0 => new GroupedTiles<GroupedQ8_0>(weight, matrices, rows),
-        TensorType.Q4_K => new GroupedTiles<GroupedQ4_K>(weight, matrices, rows),
-        TensorType.Q5_K => new GroupedTiles<GroupedQ5_K>(weight, matrices, rows),
-        TensorType.Q6_K => new GroupedTiles<GroupedQ6_K>(weight, matrices, rows),
-        TensorType.IQ4_NL => new GroupedTiles<GroupedIQ4_NL>(weight, matrices, rows),
-        TensorType.MXFP4 => new GroupedTiles<GroupedMXFP4>(weight, matrices, rows),
+        TensorType.Q4_0 => new GroupedTiles<GroupedQ4_0>(weight, matrices, rows, threads),
+        TensorType.Q4_1 => new GroupedTiles<GroupedQ4_1>(weight, matrices, rows, threads),
+        TensorType.Q5_0 => new GroupedTiles<GroupedQ5_0>(weight, matrices, rows, threads),
+        TensorType.Q5_1 => new GroupedTiles<GroupedQ5_1>(weight, matrices, rows, threads),
+        TensorType.Q8_0 => new GroupedTiles<GroupedQ8_0>(weight, matrices, rows, threads),
+        TensorType.Q4_K => new GroupedTiles<GroupedQ4_K>(weight, matrices, rows, threads),
+        TensorType.Q5_K => new GroupedTiles<GroupedQ5_K>(weight, matrices, rows, threads),
+        TensorType.Q6_K => new GroupedTiles<GroupedQ6_K>(weight, matrices, rows, threads),
+        TensorType.IQ4_NL => new GroupedTiles<GroupedIQ4_NL>(weight, matrices, rows, threads),
+        TensorType.MXFP4 => new GroupedTiles<GroupedMXFP4>(weight, matrices, rows, threads),
         _ => null,
     };
 }
@@ -35,12 +35,16 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
     private readonly NativeBuffer<byte> _blocks;
     private readonly long _tileBytes;
 
-    public GroupedTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
+    public GroupedTiles(Weight weight, int matrices, int rows, int threads) : base(matrices, rows, weight.Width)
     {
         _ = BlockFormats.TryGet(T.Type, out var format);
         _tileBytes = TileLayout<T>.TileBytes(Width / Step);
-        _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes));
-        Parallel.For(0L, (long)matrices * Tiles, t => Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles)));
+        _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes), dense: true);
+        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new uint[TileRows * RowWords + 64], (t, _, scratch) =>
+        {
+            Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles), scratch);
+            return scratch;
+        }, _ => { });
     }
 
     public override long Bytes => _blocks.Bytes;
