@@ -132,8 +132,20 @@ public sealed class Requantization
         // The numbers of llama.cpp's llama_ftype.
         uint number = _policy.Type switch
         {
-            TensorType.F32 => 0u, TensorType.F16 => 1, TensorType.Q4_0 => 2, TensorType.Q4_1 => 3, TensorType.Q8_0 => 7, TensorType.Q5_0 => 8, TensorType.Q5_1 => 9, TensorType.Q4_K => 14, TensorType.Q5_K => 16,
-            TensorType.Q6_K => 18, TensorType.IQ4_NL => 25, TensorType.BF16 => 32, TensorType.MXFP4 => 38, var other => throw new ArgumentOutOfRangeException(nameof(_policy), other, "has no file type"),
+            TensorType.F32 => 0u,
+            TensorType.F16 => 1,
+            TensorType.Q4_0 => 2,
+            TensorType.Q4_1 => 3,
+            TensorType.Q8_0 => 7,
+            TensorType.Q5_0 => 8,
+            TensorType.Q5_1 => 9,
+            TensorType.Q4_K => 14,
+            TensorType.Q5_K => 16,
+            TensorType.Q6_K => 18,
+            TensorType.IQ4_NL => 25,
+            TensorType.BF16 => 32,
+            TensorType.MXFP4 => 38,
+            var other => throw new ArgumentOutOfRangeException(nameof(_policy), other, "has no file type"),
         };
         return [.. _model.Metadata, ("general.file_type", GgufValueType.UInt32, number), ("general.quantization_version", GgufValueType.UInt32, 2u)];
     }
