@@ -10,7 +10,7 @@ namespace Tare.Tests.Models;
 /// <summary>A checkpoint of <c>conformance/architectures</c> in one of its forms, with the outputs that it must give.</summary>
 public sealed record ArchitectureCase(string Name, string ModelPath, string ConfigName, string ExpectedPath)
 {
-    /// <summary>All folders in both config dialects, and all GGUF forms. One placeholder where the data is absent (the tests are skipped then).</summary>
+    /// <summary>All folders in both config dialects, and all GGUF forms. One stand-in where the data is absent (the tests are skipped then).</summary>
     public static TheoryData<ArchitectureCase> All()
     {
         var cases = new TheoryData<ArchitectureCase>();

@@ -55,8 +55,8 @@ public static class CaptureJob
 
         long first = chunks * options.Shard / options.Shards, end = chunks * (options.Shard + 1) / options.Shards;
         var finished = manifest.Chunks.Select(c => c.Id).ToHashSet();
-        long todo = Enumerable.Range(0, (int)(end - first)).Count(i => !finished.Contains(first + i));
-        if (todo == 0) return manifest;
+        long remaining = Enumerable.Range(0, (int)(end - first)).Count(i => !finished.Contains(first + i));
+        if (remaining == 0) return manifest;
         using var weights = backend.CreateWeightStore();
         using var runner = new CaptureRunner(backend, weights, capture, Math.Max(options.Context, sequences.Max(s => s.Tokens.Length + options.Generate)), cancel: cancel);
         long written = 0;
@@ -73,7 +73,7 @@ public static class CaptureJob
             long start = id * PairwiseMerge.ChunkRows;
             manifest = manifest with { Chunks = [.. manifest.Chunks.Append(new CaptureChunk(id, start, Math.Min(PairwiseMerge.ChunkRows, rows - start), name, CaptureManifest.HashFile(path))).OrderBy(c => c.Id)] };
             manifest.Write(options.Folder);
-            progress?.Report((++written, todo));
+            progress?.Report((++written, remaining));
         }
 
         Dictionary<string, string> Metadata(long id) => new() { ["tare.chunk"] = $"{id}", ["tare.model"] = manifest.Model, ["tare.model_sha256"] = identity.ModelSha256, ["tare.coordinates"] = identity.Coordinates };
