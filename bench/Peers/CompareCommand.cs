@@ -39,7 +39,7 @@ internal static class CompareCommand
                     string[] ours = [.. arguments.GetValue(tare)!.Split(' '), "bench", "-m", model, "-t", plan.Threads.ToString(CultureInfo.InvariantCulture), "--stdin", "-p", Text(list.Max(t => t.Prompt)), "-n", Text(list.Max(t => t.Generate)), "-d", Text(list.Max(t => t.Depth))];
                     using var comparison = new Comparison(model, [new Side("Tare", ours), .. peers]);
                     foreach (var test in list) report.Add(comparison.Run(test, plan, r => Console.Error.WriteLine($"{Path.GetFileName(model)} {test}: round {r + 1} of {plan.Rounds}")));
-                    report.End(comparison.IdleShare);
+                    report.End(comparison.IdleShare, comparison.OtherProcessors);
                 }
                 finally
                 {

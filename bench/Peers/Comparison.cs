@@ -19,7 +19,9 @@ namespace Tare.Bench.Peers;
 /// <param name="Ratio">Median over the rounds of the peer's time over ours; above 1 Tare is faster.</param>
 /// <param name="Low">Lower end of the ratio's 95% interval.</param>
 /// <param name="High">Upper end.</param>
-internal sealed record ComparisonRow(ThroughputTest Test, string Peer, double Ours, double Theirs, double Ratio, double Low, double High);
+/// <param name="OurSeconds">Mean seconds of each round.</param>
+/// <param name="TheirSeconds">The same of the peer.</param>
+internal sealed record ComparisonRow(ThroughputTest Test, string Peer, double Ours, double Theirs, double Ratio, double Low, double High, double[] OurSeconds, double[] TheirSeconds);
 
 /// <summary>How the runs of a comparison are made.</summary>
 /// <param name="Threads">Threads of each side.</param>
@@ -34,9 +36,17 @@ internal sealed class Comparison : IDisposable
     private const string Text = "The old lighthouse keeper climbed the stairs every evening, lit the lamp, and watched the ships pass far out on the dark water until the morning came and the harbor woke again with the voices of the fishermen and their gulls.";
 
     private readonly Side[] _sides; // Tare first
+    private readonly OtherLoad _others;
 
     /// <summary>Starts nothing: the sides run already. They are disposed with the comparison.</summary>
-    public Comparison(string model, Side[] sides) => (Model, _sides) = (model, sides);
+    public Comparison(string model, Side[] sides)
+    {
+        (Model, _sides) = (model, sides);
+        _others = new OtherLoad(() => sides.Aggregate(Process.GetCurrentProcess().TotalProcessorTime, (sum, side) => sum + side.ProcessorTime));
+    }
+
+    /// <summary>Processors that programs which don't belong to the comparison used during the runs.</summary>
+    public double OtherProcessors => _others.Processors;
 
     /// <summary>The file.</summary>
     public string Model { get; }
@@ -89,7 +99,7 @@ internal sealed class Comparison : IDisposable
         {
             double[] ratios = [.. Of(peer).Zip(Of(0), (theirs, ours) => theirs / ours)];
             var (low, high) = PairedTiming.Interval(ratios);
-            return new ComparisonRow(test, _sides[peer].Name, Speed(0), Speed(peer), PairedTiming.Median(ratios), low, high);
+            return new ComparisonRow(test, _sides[peer].Name, Speed(0), Speed(peer), PairedTiming.Median(ratios), low, high, Of(0), Of(peer));
         })];
     }
 
@@ -103,8 +113,10 @@ internal sealed class Comparison : IDisposable
     private double Turn(int side, ThroughputTest test, int repetitions)
     {
         TimeSpan[] before = [.. _sides.Select(s => s.ProcessorTime)];
+        _others.Begin();
         var clock = Stopwatch.StartNew();
         double seconds = _sides[side].Run(test, repetitions);
+        _others.End(clock.Elapsed);
         for (int other = 0; other < _sides.Length; other++)
             if (other != side) _sides[other].Wait(clock.Elapsed, _sides[other].ProcessorTime - before[other]);
         return seconds;

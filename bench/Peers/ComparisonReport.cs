@@ -6,11 +6,13 @@ namespace Tare.Bench.Peers;
 /// <summary>Collects what comparisons gave, warns of wrong peers at once, and prints tables or JSON.</summary>
 internal sealed class ComparisonReport(ComparisonPlan plan, bool json)
 {
-    private const double MostIdle = 0.02;
+    private const double MostIdle = 0.02, MostOther = 0.05;
 
     private sealed record Part(string Model, IReadOnlyList<Side> Peers, Dictionary<string, Agreement> Agreements, List<ComparisonRow> Rows)
     {
         public double? IdleShare { get; set; }
+
+        public double? OtherProcessors { get; set; }
     }
 
     private readonly List<Part> _parts = [];
@@ -33,9 +35,10 @@ internal sealed class ComparisonReport(ComparisonPlan plan, bool json)
     public void Add(IEnumerable<ComparisonRow> rows) => _parts[^1].Rows.AddRange(rows);
 
     /// <summary>The model's tests are done.</summary>
-    public void End(double idleShare)
+    public void End(double idleShare, double otherProcessors)
     {
-        _parts[^1].IdleShare = idleShare;
+        (_parts[^1].IdleShare, _parts[^1].OtherProcessors) = (idleShare, otherProcessors);
+        if (otherProcessors > MostOther) Console.Error.WriteLine(Invariant($"WARNING: {Path.GetFileName(_parts[^1].Model)}: other programs used {otherProcessors:F2} processors meanwhile"));
         if (idleShare > MostIdle) Console.Error.WriteLine(Invariant($"WARNING: {Path.GetFileName(_parts[^1].Model)}: a side used {100 * idleShare:F1}% of a processor while another ran"));
     }
 
@@ -60,7 +63,7 @@ internal sealed class ComparisonReport(ComparisonPlan plan, bool json)
                 foreach (var row in part.Rows)
                     Console.Out.WriteLine(Invariant($"| {Path.GetFileNameWithoutExtension(part.Model)} | {row.Test} | {row.Peer}{(part.Agreements[row.Peer].IsRounding ? "" : " (WRONG results)")} | {row.Ours:F1} | {row.Theirs:F1} | {row.Ratio:F2} [{row.Low:F2}, {row.High:F2}] |"));
             Console.Out.WriteLine();
-            Console.Out.WriteLine(Invariant($"A waiting side used at most {100 * _parts.Max(p => p.IdleShare ?? 0):F2}% of a processor."));
+            Console.Out.WriteLine(Invariant($"A waiting side used at most {100 * _parts.Max(p => p.IdleShare ?? 0):F2}% of a processor, other programs used {_parts.Max(p => p.OtherProcessors ?? 0):F2} processors."));
             Console.Out.WriteLine();
         }
         Console.Out.WriteLine("| model | logits of | perplexity | mean KL | worst KL | NMSE | same best token |");
@@ -78,7 +81,8 @@ internal sealed class ComparisonReport(ComparisonPlan plan, bool json)
         repetitions = plan.Repetitions,
         peers = part.Peers.Select(p => new { name = p.Name, about = p.About }),
         idle_share = part.IdleShare,
-        tests = part.Rows.Select(r => new { n_prompt = r.Test.Prompt, n_gen = r.Test.Generate, n_depth = r.Test.Depth, peer = r.Peer, ours_ts = r.Ours, theirs_ts = r.Theirs, ratio = r.Ratio, ratio_low = r.Low, ratio_high = r.High }),
+        other_processors = part.OtherProcessors,
+        tests = part.Rows.Select(r => new { n_prompt = r.Test.Prompt, n_gen = r.Test.Generate, n_depth = r.Test.Depth, peer = r.Peer, ours_ts = r.Ours, theirs_ts = r.Theirs, ratio = r.Ratio, ratio_low = r.Low, ratio_high = r.High, ours_s = r.OurSeconds, theirs_s = r.TheirSeconds }),
         logits = part.Agreements.Select(a => new { of = a.Key, perplexity = a.Value.Perplexity, mean_kl = a.Value.MeanKl, max_kl = a.Value.WorstKl, nmse = a.Value.Nmse, top_1_agreement = a.Value.SameBest, is_rounding = a.Value.IsRounding }),
     }), new JsonSerializerOptions { WriteIndented = true, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals }));
 
