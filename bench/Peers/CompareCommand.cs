@@ -17,8 +17,8 @@ internal static class CompareCommand
         var threads = new Option<int>("-t", "--threads") { Description = "Threads of each side.", DefaultValueFactory = _ => Environment.ProcessorCount };
         var rounds = new Option<int>("--rounds") { Description = "Counted rounds of each test; in each every side runs twice (A B B A).", DefaultValueFactory = _ => 7 };
         var repetitions = new Option<int>("-r", "--repetitions") { Description = "Repetitions of a run.", DefaultValueFactory = _ => 1 };
-        var installed = new Option<string>("--peer") { Description = "The folder in which npm installed node-llama-cpp.", DefaultValueFactory = _ => Path.Combine(Root(), "bench", "peers") };
-        var tare = new Option<string>("--tare") { Description = "The command that runs Tare.", DefaultValueFactory = _ => Path.Combine(Root(), "tare") };
+        var installed = new Option<string>("--peer") { Description = "The folder in which npm installed node-llama-cpp.", DefaultValueFactory = _ => Path.Combine(RepositoryRoot.Path, "bench", "peers") };
+        var tare = new Option<string>("--tare") { Description = "The command that runs Tare.", DefaultValueFactory = _ => Path.Combine(RepositoryRoot.Path, "tare") };
         var without = new Option<string>("--without") { Description = "File names of ggml's CPU libraries that it must not take, separated by commas.", DefaultValueFactory = _ => "" };
         var attention = new Option<FlashAttention[]>("-fa", "--flash-attention") { Description = "llama.cpp's attention: auto, on, off; several make a side each.", DefaultValueFactory = _ => [FlashAttention.Auto], AllowMultipleArgumentsPerToken = true };
         var onlyCheck = new Option<bool>("--only-check") { Description = "Compare logits, measure nothing." };
@@ -84,12 +84,5 @@ internal static class CompareCommand
         if (!match.Success) throw new PeerException($"--tests: '{text}' is neither ppN nor tgN, with @DEPTH or not");
         int tokens = int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture), depth = match.Groups[3].Success ? int.Parse(match.Groups[3].Value, CultureInfo.InvariantCulture) : 0;
         return match.Groups[1].Value == "pp" ? new ThroughputTest(tokens, 0, depth) : new ThroughputTest(0, tokens, depth);
-    }
-
-    private static string Root()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Engine.sln"))) return folder.FullName;
-        return Directory.GetCurrentDirectory();
     }
 }

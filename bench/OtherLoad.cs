@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Tare.Bench.Peers;
+namespace Tare.Bench;
 
 /// <summary>Processors that everything but some processes uses: what else ran on the machine while they were measured (Linux; elsewhere 0).</summary>
 internal sealed class OtherLoad(Func<TimeSpan> ours)
