@@ -4,7 +4,6 @@ using Tare.Capture;
 using Tare.Diagnostics;
 using Tare.Formats;
 using Tare.Graphs;
-using Tare.Graphs.Ops;
 using Tare.Models;
 using Tare.Rewrites;
 using Tare.Synthesis;
@@ -47,8 +46,8 @@ internal sealed class RatioSuite(int threads, int rounds, string folder)
         {
             var roof = MachineRoof.Measure(threads, RoofSeconds);
             double prompt = bench.Repeat(Reading, 1)[0], generated = bench.Repeat(Decoding, 1)[0];
-            reading.Add(Prompt * model.SecondsPerToken(roof) / prompt);
-            decoding.Add(Generate * (model.WeightBytes + bench.CacheBytesRead(Decoding)) / generated / 1e9 / roof.ReadGigabytes);
+            reading.Add(ProductWork.Of(model.FastGraph, Prompt, 1).Seconds(roof) / prompt);
+            decoding.Add(Generate * (ProductWork.Of(model.FastGraph, 1, 1).StoredBytes + bench.CacheBytesRead(Decoding)) / generated / 1e9 / roof.ReadGigabytes);
         }
         yield return Ratio.Of($"{type}: prefill, of the roof of its arithmetic", reading);
         yield return Ratio.Of($"{type}: decode, of the read bandwidth", decoding);
@@ -139,23 +138,15 @@ internal sealed class RatioSuite(int threads, int rounds, string folder)
             Backend = new CpuBackend(threads) { Fuses = fuses };
             _weights = Backend.CreateWeightStore();
             FastGraph = IntegerActivations.Apply(CacheTypes.Apply(_graph, KvType.F16, KvType.F16));
-            foreach (var weight in _graph.Nodes.Where(n => n.Op is Linear).SelectMany(n => n.Op.Weights).Distinct())
-                WeightBytes += weight.TryGetStoredRow(0, out var row) ? weight.Rows * row.Length : 4.0 * weight.Rows * weight.Width;
         }
 
         public CpuBackend Backend { get; }
 
         public Graph FastGraph { get; }
 
-        public double WeightBytes { get; }
-
         public Throughput Fast(int depth = 0) => new(Backend, FastGraph, _weights, depth, Prompt);
 
         public Throughput Exact() => new(Backend, _graph, _weights, 0, Prompt);
-
-        public double SecondsPerToken(MachineRoof roof)
-            => FastGraph.Nodes.Where(n => n.Op is Linear).Sum(n => 2e-9 * ((Linear)n.Op).Weight.Rows * ((Linear)n.Op).Weight.Width
-                / (FastGraph.OpOf(n.Inputs[0]) is QuantizeRows rows ? rows.Bits == 8 ? roof.ByteOperations : roof.ShortOperations : roof.FloatOperations));
 
         public void Dispose()
         {

@@ -3,7 +3,6 @@ using Tare.Backends.Cpu.Roofline;
 using Tare.Diagnostics;
 using Tare.Formats;
 using Tare.Graphs;
-using Tare.Graphs.Ops;
 using Tare.Models;
 using Tare.Rewrites;
 
@@ -30,7 +29,6 @@ internal sealed record MeasuredPath(string Model, ThroughputTest Test, double To
         using var backend = new CpuBackend(roof.Threads);
         using var weights = backend.CreateWeightStore();
         using var bench = new Throughput(backend, graph, weights, tests.Max(t => t.Depth), tests.Max(t => t.Prompt + t.Generate), Batch);
-        var (operations, seconds, bytes) = Products(graph, roof);
         foreach (var test in tests)
         {
             bench.WarmUp(test);
@@ -38,23 +36,11 @@ internal sealed record MeasuredPath(string Model, ThroughputTest Test, double To
             var program = (CpuProgram)bench.Program;
             program.StartProfile();
             bench.Repeat(test, 1);
-            double rows = test.Prompt == 0 ? 1 : Math.Min(Batch, test.Prompt), read = (bytes + (test.Prompt == 0 ? bench.CacheBytesRead(test) : 0)) / rows; // of a token
-            yield return new MeasuredPath(Path.GetFileNameWithoutExtension(path), test, speed, operations / read, operations * speed / 1e9, read * speed / 1e9 / roof.ReadGigabytes, seconds * speed, program.Profile());
+            // Of the test's steps: those of a prompt give the logits of their last row only, and read the matrices once each.
+            int steps = test.Prompt == 0 ? test.Generate : bench.StepsOf(test.Prompt);
+            var work = ProductWork.Of(graph, test.Prompt + test.Generate, steps);
+            double seconds = (test.Prompt + test.Generate) / speed, read = steps * work.StoredBytes + (test.Prompt == 0 ? steps * bench.CacheBytesRead(test) : 0);
+            yield return new MeasuredPath(Path.GetFileNameWithoutExtension(path), test, speed, work.Operations / read, work.Operations / seconds / 1e9, read / seconds / 1e9 / roof.ReadGigabytes, work.Seconds(roof) / seconds, program.Profile());
         }
-    }
-
-    // Of one token through every product (the head too, which a prompt computes for its last token only: prefill is credited a little too much there): operations, seconds at the roofs of their arithmetic, stored bytes.
-    private static (double Operations, double Seconds, double Bytes) Products(Graph graph, MachineRoof roof)
-    {
-        double operations = 0, seconds = 0, bytes = 0;
-        foreach (var node in graph.Nodes)
-        {
-            if (node.Op is not Linear { Weight: var weight }) continue;
-            double ops = 2.0 * weight.Rows * weight.Width;
-            operations += ops;
-            seconds += ops * 1e-9 / (graph.OpOf(node.Inputs[0]) is QuantizeRows rows ? rows.Bits == 8 ? roof.ByteOperations : roof.ShortOperations : roof.FloatOperations);
-            bytes += weight.TryGetStoredRow(0, out var row) ? weight.Rows * (double)row.Length : 4.0 * weight.Rows * weight.Width;
-        }
-        return (operations, seconds, bytes);
     }
 }

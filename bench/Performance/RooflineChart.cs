@@ -79,7 +79,7 @@ internal static class RooflineChart
         }
         double least = Math.Max(LeastIntensity, LeastSpeed / roof.ReadGigabytes), last = Math.Clamp(roof.ByteOperations / roof.ReadGigabytes, LeastIntensity, MostIntensity);
         svg.Append(CultureInfo.InvariantCulture, $"<line x1=\"{x(least):F1}\" y1=\"{y(least * roof.ReadGigabytes):F1}\" x2=\"{x(last):F1}\" y2=\"{y(last * roof.ReadGigabytes):F1}\" stroke=\"#333\" stroke-width=\"1.5\"/>\n");
-        double slope = Math.Atan2(y(last * roof.ReadGigabytes) - y(least * roof.ReadGigabytes), x(last) - x(least)) * 180 / Math.PI, at = Math.Sqrt(least * last);
+        double slope = Math.Atan2(y(last * roof.ReadGigabytes) - y(least * roof.ReadGigabytes), x(last) - x(least)) * 180 / Math.PI, at = Math.Pow(least, 0.8) * Math.Pow(last, 0.2); // low on the line, where no marks are
         Text(svg, 0, -6, string.Create(CultureInfo.InvariantCulture, $"memory {roof.ReadGigabytes:F0} GB/s"), string.Create(CultureInfo.InvariantCulture, $"text-anchor=\"middle\" transform=\"translate({x(at):F1} {y(at * roof.ReadGigabytes):F1}) rotate({slope:F1})\""));
     }
 

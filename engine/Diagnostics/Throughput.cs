@@ -69,6 +69,9 @@ public sealed class Throughput : IDisposable
     public long CacheBytes(ThroughputTest test)
         => Program.Signature.Kv.Groups.Select((g, i) => (long)g.PagesNeeded(test.Depth + test.Prompt + test.Generate, test.Prompt == 0 ? 1 : _batch) * _state.PageBytes(i)).Sum();
 
+    /// <summary>Steps in which a prompt is read; each gives the logits of its last token.</summary>
+    public int StepsOf(int prompt) => (prompt + _batch - 1) / _batch;
+
     /// <summary>Bytes of keys and values that a generated token reads, on average over the test.</summary>
     public double CacheBytesRead(ThroughputTest test)
         => Program.Signature.Kv.Groups.Select((g, i) => Math.Min(test.Depth + (test.Generate + 1) / 2.0, g.Window ?? double.PositiveInfinity) * _state.PageBytes(i) / KvLayout.PageTokens).Sum();

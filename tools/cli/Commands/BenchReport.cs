@@ -17,7 +17,7 @@ internal static class BenchReport
     {
         int tokens = test.Prompt + test.Generate;
         double[] speeds = [.. seconds.Select(s => tokens / s)];
-        double bytes = test.Prompt > 0 ? 0 : (WeightBytes(graph) + bench.CacheBytesRead(test)) * speeds.Average() / 1e9;
+        double bytes = test.Prompt > 0 ? 0 : (ProductWork.Of(graph, 1, 1).StoredBytes + bench.CacheBytesRead(test)) * speeds.Average() / 1e9;
         return new()
         {
             ["model_filename"] = file.Path,
@@ -40,7 +40,7 @@ internal static class BenchReport
             ["samples_ts"] = speeds,
             ["gb_per_s"] = bytes,
             ["read_roof_gb_per_s"] = roof?.ReadGigabytes,
-            ["roof_share"] = roof is null || test is { Prompt: > 0, Generate: > 0 } ? null : test.Generate == 0 ? RooflineReport.SecondsPerToken(graph, roof) * speeds.Average() : bytes / roof.ReadGigabytes,
+            ["roof_share"] = roof is null || test is { Prompt: > 0, Generate: > 0 } ? null : test.Generate == 0 ? ProductWork.Of(graph, test.Prompt, bench.StepsOf(test.Prompt)).Seconds(roof) / test.Prompt * speeds.Average() : bytes / roof.ReadGigabytes,
             ["kv_bytes"] = bench.CacheBytes(test),
         };
     }
@@ -50,15 +50,6 @@ internal static class BenchReport
     {
         string[] names = [.. graph.Nodes.Select(n => n.Op).OfType<KvAppend>().Select(a => type(a).ToString().ToLowerInvariant()).Distinct()];
         return names.Length switch { 0 => "none", 1 => names[0], _ => "mixed" };
-    }
-
-    // Stored bytes of weights that one generated token reads: each matrix of a product once.
-    private static double WeightBytes(Graph graph)
-    {
-        double sum = 0;
-        foreach (var weight in graph.Nodes.Where(n => n.Op is Linear or GroupLinear).SelectMany(n => n.Op.Weights).Distinct())
-            sum += weight.Rows > 0 && weight.TryGetStoredRow(0, out var row) ? (double)weight.Rows * row.Length : 4.0 * weight.Rows * weight.Width;
-        return sum;
     }
 
     /// <summary>All rows as md, csv, json or jsonl.</summary>
