@@ -56,7 +56,8 @@ public static class PairedTiming
         return Math.Max(1, Stopwatch.GetTimestamp() - start) / (double)Stopwatch.Frequency;
     }
 
-    private static (double Low, double High) Interval(double[] values)
+    /// <summary>The bootstrap percentile interval (95%) of the median.</summary>
+    public static (double Low, double High) Interval(double[] values)
     {
         var random = new Random(1);
         double[] medians = new double[Resamples], sample = new double[values.Length];

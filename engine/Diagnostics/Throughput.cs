@@ -4,14 +4,14 @@ using Tare.Graphs;
 
 namespace Tare.Diagnostics;
 
-/// <summary>One kind of run: a prompt of N tokens in one go, or N tokens one after the other, both behind <paramref name="Depth"/> cached tokens.</summary>
+/// <summary>One kind of run: a prompt of N tokens in one go, N tokens one after the other, or the one and then the other, behind <paramref name="Depth"/> cached tokens.</summary>
 /// <param name="Prompt">Tokens read in, or 0.</param>
 /// <param name="Generate">Tokens generated, or 0.</param>
 /// <param name="Depth">Tokens in the cache before.</param>
 public readonly record struct ThroughputTest(int Prompt, int Generate, int Depth)
 {
-    /// <summary>The name that llama-bench gives: pp512, tg128 @ d2048.</summary>
-    public override string ToString() => (Prompt > 0 ? $"pp{Prompt}" : $"tg{Generate}") + (Depth > 0 ? $" @ d{Depth}" : "");
+    /// <summary>The name that llama-bench gives: pp512, tg128 @ d2048, pp512+tg128.</summary>
+    public override string ToString() => (Prompt > 0 && Generate > 0 ? $"pp{Prompt}+tg{Generate}" : Prompt > 0 ? $"pp{Prompt}" : $"tg{Generate}") + (Depth > 0 ? $" @ d{Depth}" : "");
 }
 
 /// <summary>Measures tokens per second of a program, as llama-bench does: random tokens, one warm-up, then repetitions of which each starts from the same depth.</summary>
@@ -21,6 +21,7 @@ public sealed class Throughput : IDisposable
     private readonly int _vocabulary, _batch;
     private readonly int[] _pages, _starts;
     private readonly Random _random = new(1);
+    private int _cached; // positions from 0 on that were computed
 
     /// <summary>Compiles for tests of up to <paramref name="tokens"/> tokens behind up to <paramref name="depth"/> others.</summary>
     public Throughput(IBackend backend, Graph graph, IWeightStore weights, int depth, int tokens, int batch = 512)
@@ -36,19 +37,30 @@ public sealed class Throughput : IDisposable
     /// <summary>The program that runs.</summary>
     public IProgram Program { get; }
 
-    /// <summary>Seconds of each repetition.</summary>
+    /// <summary>Seconds of each repetition, after a warm-up.</summary>
     public double[] Run(ThroughputTest test, int repetitions, CancellationToken cancel = default)
     {
+        WarmUp(test, cancel);
+        return Repeat(test, repetitions, cancel);
+    }
+
+    /// <summary>Fills the cache up to the test's depth and runs its prompt and a few of its generated tokens.</summary>
+    public void WarmUp(ThroughputTest test, CancellationToken cancel = default)
+    {
+        // Rows that other tests left count: only that they are there matters to the time.
+        if (test.Depth > _cached) Read(_cached, test.Depth - _cached, cancel);
+        Once(test with { Generate = Math.Min(4, test.Generate) }, cancel);
+    }
+
+    /// <summary>Seconds of each repetition of a test that was warmed up.</summary>
+    public double[] Repeat(ThroughputTest test, int repetitions, CancellationToken cancel = default)
+    {
         var seconds = new double[repetitions];
-        for (int r = -1; r < repetitions; r++)
+        for (int r = 0; r < repetitions; r++)
         {
-            cancel.ThrowIfCancellationRequested();
-            if (r == -1 && test.Depth > 0) Read(0, test.Depth, cancel);
             var clock = Stopwatch.StartNew();
-            if (test.Prompt > 0) Read(test.Depth, test.Prompt, cancel);
-            else
-                for (int i = 0; i < (r < 0 ? Math.Min(4, test.Generate) : test.Generate); i++) Step(test.Depth + i, 1, Phase.Generated, cancel);
-            if (r >= 0) seconds[r] = clock.Elapsed.TotalSeconds;
+            Once(test, cancel);
+            seconds[r] = clock.Elapsed.TotalSeconds;
         }
         return seconds;
     }
@@ -56,6 +68,9 @@ public sealed class Throughput : IDisposable
     /// <summary>Bytes of the pages that a sequence of the test's length holds in the end.</summary>
     public long CacheBytes(ThroughputTest test)
         => Program.Signature.Kv.Groups.Select((g, i) => (long)g.PagesNeeded(test.Depth + test.Prompt + test.Generate, test.Prompt == 0 ? 1 : _batch) * _state.PageBytes(i)).Sum();
+
+    /// <summary>Steps in which a prompt is read; each gives the logits of its last token.</summary>
+    public int StepsOf(int prompt) => (prompt + _batch - 1) / _batch;
 
     /// <summary>Bytes of keys and values that a generated token reads, on average over the test.</summary>
     public double CacheBytesRead(ThroughputTest test)
@@ -66,6 +81,12 @@ public sealed class Throughput : IDisposable
     {
         _state.Dispose();
         Program.Dispose();
+    }
+
+    private void Once(ThroughputTest test, CancellationToken cancel)
+    {
+        if (test.Prompt > 0) Read(test.Depth, test.Prompt, cancel);
+        for (int i = 0; i < test.Generate; i++) Step(test.Depth + test.Prompt + i, 1, Phase.Generated, cancel);
     }
 
     private void Read(int position, int count, CancellationToken cancel)
@@ -86,5 +107,6 @@ public sealed class Throughput : IDisposable
         }, _starts.Length == 0 ? [] : [_state]);
         Program.Wait(ticket, cancel);
         Program.Release(ticket);
+        _cached = Math.Max(_cached, position + rows);
     }
 }

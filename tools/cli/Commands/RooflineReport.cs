@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Tare.Backends.Cpu.Roofline;
-using Tare.Graphs.Ops;
 
 namespace Tare.Cli.Commands;
 
@@ -28,16 +27,6 @@ internal static class RooflineReport
                 kernels = kernels.Select(k => new { type = k.Type.ToString(), arithmetic = k.Arithmetic, rows = k.Rows, gop_per_s = k.Operations, share = k.Share, stored_gb_per_s = k.StoredGigabytes }),
             }));
         }
-    }
-
-    /// <summary>Seconds that the products of one token take at least: each at the roof of its arithmetic.</summary>
-    public static double SecondsPerToken(Tare.Graphs.Graph graph, MachineRoof roof)
-    {
-        double seconds = 0;
-        foreach (var node in graph.Nodes)
-            if (node.Op is Linear linear)
-                seconds += 2e-9 * linear.Weight.Rows * linear.Weight.Width / (graph.OpOf(node.Inputs[0]) is QuantizeRows rows ? rows.Bits == 8 ? roof.ByteOperations : roof.ShortOperations : roof.FloatOperations);
-        return seconds;
     }
 
     private static void PrintTable(MachineRoof roof, List<KernelRoof> kernels)
