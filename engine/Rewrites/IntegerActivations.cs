@@ -7,13 +7,13 @@ using Tare.Graphs.Weights;
 namespace Tare.Rewrites;
 
 /// <summary>
-/// The precision pass of the fast mode: puts <see cref="QuantizeRows"/> before every Linear whose weight is stored as small integers with scales, one for all Linears that read a value. Eight bits before four-bit
-/// weights; sixteen before wider ones, where they cost nothing, and behind activation functions, whose outliers would take most of eight bits. Weights of other types keep F32 activations.
+/// The precision pass of the fast mode: puts <see cref="QuantizeRows"/> before every Linear whose weight is stored as small integers with scales, one for all Linears that read a value. Eight bits before weights of
+/// four to six bits; sixteen before wider ones and those with a table of values. Weights of other types keep F32 activations.
 /// </summary>
 public static class IntegerActivations
 {
-    private static readonly ImmutableArray<TensorType> FourBits = [TensorType.Q4_0, TensorType.Q4_1, TensorType.Q4_K];
-    private static readonly ImmutableArray<TensorType> Types = [.. FourBits, TensorType.Q5_0, TensorType.Q5_1, TensorType.Q8_0, TensorType.Q5_K, TensorType.Q6_K, TensorType.IQ4_NL, TensorType.MXFP4];
+    private static readonly ImmutableArray<TensorType> NarrowTypes = [TensorType.Q4_0, TensorType.Q4_1, TensorType.Q5_0, TensorType.Q5_1, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K];
+    private static readonly ImmutableArray<TensorType> Types = [.. NarrowTypes, TensorType.Q8_0, TensorType.IQ4_NL, TensorType.MXFP4];
 
     /// <summary>The graph with integer activations where they apply.</summary>
     public static Graph Apply(Graph graph)
@@ -25,7 +25,7 @@ public static class IntegerActivations
         {
             var node = graph.Nodes[i];
             bool integer = node.Op is Linear { Adapters.IsEmpty: true } linear && Applies(linear.Weight);
-            int bits = integer ? Bits(graph, node) : 0;
+            int bits = integer ? Bits(((Linear)node.Op).Weight) : 0;
             if (integer && !quantized.ContainsKey((node.Inputs[0], bits)))
             {
                 nodes.Add(new Node(new QuantizeRows(bits), [moved[node.Inputs[0]]], [graph.TypeOf(node.Inputs[0])], node.Block));
@@ -40,6 +40,5 @@ public static class IntegerActivations
     /// <summary>Whether products with this weight use integer activations.</summary>
     public static bool Applies(Weight weight) => Types.Contains(weight.Type) && weight.Width % QuantizeRows.Block == 0 && weight.Rows > 0 && weight.TryGetStoredRow(0, out _);
 
-    private static int Bits(Graph graph, Node linear)
-        => FourBits.Contains(((Linear)linear.Op).Weight.Type) && graph.OpOf(linear.Inputs[0]) is not (Activate or GatedActivate or ClampedGlu) ? 8 : 16;
+    private static int Bits(Weight weight) => NarrowTypes.Contains(weight.Type) ? 8 : 16;
 }

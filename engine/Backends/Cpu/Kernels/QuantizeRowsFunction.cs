@@ -29,6 +29,11 @@ internal sealed unsafe class QuantizeRowsFunction(int largestCode, int width) : 
         {
             var words = Vector512.Narrow(lower, upper);
             Vector256.Narrow(words.GetLower(), words.GetUpper()).Store(row.Codes + block * Block);
+            int* halves = row.HalfStarts + 2 * block;
+            Vector128<int> first = OfFours(lower), second = OfFours(upper);
+            halves[0] = Start(first);
+            halves[1] = Start(second);
+            row.Starts[block] = Start(first + second);
         }
         else
         {
@@ -36,4 +41,13 @@ internal sealed unsafe class QuantizeRowsFunction(int largestCode, int width) : 
             Vector512.Narrow(Vector512.Shuffle(lower, order), Vector512.Shuffle(upper, order)).Store(row.WideCodes + block * Block);
         }
     }
+
+    // Sums over numbers 0, over numbers 1, … of each four.
+    private static Vector128<int> OfFours(Vector512<int> codes)
+    {
+        var halves = codes.GetLower() + codes.GetUpper();
+        return halves.GetLower() + halves.GetUpper();
+    }
+
+    private static int Start(Vector128<int> sums) => (-8 * (sums[0] + sums[1]) & 0xFFFF) | -8 * (sums[2] + sums[3]) << 16;
 }

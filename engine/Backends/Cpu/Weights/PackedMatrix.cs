@@ -49,13 +49,14 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// <summary>Whether the codes may have 8 bits; 16 always work.</summary>
     public virtual bool TakesBytes => false;
 
-    /// <summary>Floats of scratch that <see cref="MultiplyIntegers"/> needs.</summary>
-    public virtual int IntegerScratchFloats => 0;
+    /// <summary>Floats of scratch that <see cref="MultiplyIntegers"/> needs for so many rows.</summary>
+    public virtual int IntegerScratchFloats(int rows) => 0;
 
     /// <summary>
-    /// y[r][o] = start[o] + Σ_k w[o, k] x[r][k] for one or two tiles of outputs and activations as integers: start [16 · tiles], y [rows] rows of [16 · tiles] floats that are <paramref name="yStride"/> floats apart.
+    /// y[r][o] = from[r][o] + Σ_k w[o, k] x[r][k] for one or two tiles of outputs and activations as integers, over <paramref name="steps"/> · 32 values of k from the first step of x on, a multiple of 8. from and y are
+    /// [rows] rows of [16 · tiles] floats, so many floats apart as the strides say.
     /// </summary>
-    public virtual void MultiplyIntegers(int tile, int tiles, in IntegerRows x, int rows, float* start, float* y, long yStride, float* scratch) => throw new NotSupportedException();
+    public virtual void MultiplyIntegers(int tile, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch) => throw new NotSupportedException();
 
     public abstract void Dispose();
 

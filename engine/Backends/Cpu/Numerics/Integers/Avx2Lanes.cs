@@ -36,7 +36,16 @@ internal readonly unsafe struct Avx2Lanes : IIntegerLanes<Vector256<byte>, Vecto
     public static Vector256<byte> Odd(Vector256<byte> codes) => (codes.AsInt16() >> 8).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<short> MultiplyBytes(Vector256<short> sum, Vector256<byte> nibbles, sbyte* four) => sum + Avx2.MultiplyAddAdjacent(nibbles, Vector256.Create(*(int*)four).AsSByte());
+    public static void Store(Vector256<byte> codes, byte* target) => codes.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> AddBytes(Vector256<byte> codes, int bias) => codes + Vector256.Create((byte)bias);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<short> Start(int* pair, int shift) => shift == 0 ? Vector256.Create(*pair).AsInt16() : Vector256.Create(*pair).AsInt16() << shift;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<short> MultiplyBytes(Vector256<short> sum, Vector256<byte> codes, sbyte* four) => sum + Avx2.MultiplyAddAdjacent(codes, Vector256.Create(*(int*)four).AsSByte());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> MultiplyShorts(Vector256<int> sum, Vector256<byte> shorts, short* two) => sum + Avx2.MultiplyAddAdjacent(shorts.AsInt16(), Vector256.Create(*(int*)two).AsInt16());
@@ -50,6 +59,21 @@ internal readonly unsafe struct Avx2Lanes : IIntegerLanes<Vector256<byte>, Vecto
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToSingle(Vector256<short> sums) => Vector256.ConvertToSingle(Avx2.MultiplyAddAdjacent(sums, Vector256<short>.One));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Scale(Vector256<short> sums, Vector256<int> scales) => Avx2.MultiplyAddAdjacent(sums, scales.AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> LoadScales(sbyte* values)
+    {
+        var scales = Avx2.ConvertToVector256Int32(values);
+        return (scales & Vector256.Create(0xFFFF)) | scales << 16; // twice, for both sums of a lane
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> LoadScales(int* values) => Vector256.Load(values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector256<int> values, int* target) => values.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToSingle(Vector256<int> sums) => Vector256.ConvertToSingle(sums);
@@ -75,6 +99,9 @@ internal readonly unsafe struct Avx2Lanes : IIntegerLanes<Vector256<byte>, Vecto
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> All(float value) => Vector256.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Multiply(Vector256<float> a, float factor) => a * Vector256.Create(factor);

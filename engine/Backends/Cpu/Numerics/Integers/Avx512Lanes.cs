@@ -36,7 +36,16 @@ internal readonly unsafe struct Avx512Lanes : IIntegerLanes<Vector512<byte>, Vec
     public static Vector512<byte> Odd(Vector512<byte> codes) => (codes.AsInt16() >> 8).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<short> MultiplyBytes(Vector512<short> sum, Vector512<byte> nibbles, sbyte* four) => sum + Avx512BW.MultiplyAddAdjacent(nibbles, Vector512.Create(*(int*)four).AsSByte());
+    public static void Store(Vector512<byte> codes, byte* target) => codes.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> AddBytes(Vector512<byte> codes, int bias) => codes + Vector512.Create((byte)bias);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> Start(int* pair, int shift) => shift == 0 ? Vector512.Create(*pair).AsInt16() : Vector512.Create(*pair).AsInt16() << shift;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> MultiplyBytes(Vector512<short> sum, Vector512<byte> codes, sbyte* four) => sum + Avx512BW.MultiplyAddAdjacent(codes, Vector512.Create(*(int*)four).AsSByte());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> MultiplyShorts(Vector512<int> sum, Vector512<byte> shorts, short* two) => sum + Avx512BW.MultiplyAddAdjacent(shorts.AsInt16(), Vector512.Create(*(int*)two).AsInt16());
@@ -50,6 +59,21 @@ internal readonly unsafe struct Avx512Lanes : IIntegerLanes<Vector512<byte>, Vec
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ToSingle(Vector512<short> sums) => Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(sums, Vector512<short>.One));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Scale(Vector512<short> sums, Vector512<int> scales) => Avx512BW.MultiplyAddAdjacent(sums, scales.AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> LoadScales(sbyte* values)
+    {
+        var scales = Avx512F.ConvertToVector512Int32(Vector128.Load(values));
+        return (scales & Vector512.Create(0xFFFF)) | scales << 16; // twice, for both sums of a lane
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> LoadScales(int* values) => Vector512.Load(values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector512<int> values, int* target) => values.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ToSingle(Vector512<int> sums) => Vector512.ConvertToSingle(sums);
@@ -75,6 +99,9 @@ internal readonly unsafe struct Avx512Lanes : IIntegerLanes<Vector512<byte>, Vec
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> All(float value) => Vector512.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Multiply(Vector512<float> a, float factor) => a * Vector512.Create(factor);

@@ -36,7 +36,16 @@ internal readonly unsafe struct AvxVnniLanes : IIntegerLanes<Vector256<byte>, Ve
     public static Vector256<byte> Odd(Vector256<byte> codes) => (codes.AsInt16() >> 8).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> MultiplyBytes(Vector256<int> sum, Vector256<byte> nibbles, sbyte* four) => AvxVnni.MultiplyWideningAndAdd(sum, nibbles, Vector256.Create(*(int*)four).AsSByte());
+    public static void Store(Vector256<byte> codes, byte* target) => codes.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> AddBytes(Vector256<byte> codes, int bias) => codes + Vector256.Create((byte)bias);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Start(int* pair, int shift) => Vector256.Create((short)*pair + (*pair >> 16) << shift);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> MultiplyBytes(Vector256<int> sum, Vector256<byte> codes, sbyte* four) => AvxVnni.MultiplyWideningAndAdd(sum, codes, Vector256.Create(*(int*)four).AsSByte());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> MultiplyShorts(Vector256<int> sum, Vector256<byte> shorts, short* two) => AvxVnni.MultiplyWideningAndAdd(sum, shorts.AsInt16(), Vector256.Create(*(int*)two).AsInt16());
@@ -47,6 +56,18 @@ internal readonly unsafe struct AvxVnniLanes : IIntegerLanes<Vector256<byte>, Ve
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToSingle(Vector256<int> sums) => Vector256.ConvertToSingle(sums);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Scale(Vector256<int> sums, Vector256<int> scales) => sums * scales;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> LoadScales(sbyte* values) => Avx2.ConvertToVector256Int32(values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> LoadScales(int* values) => Vector256.Load(values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector256<int> values, int* target) => values.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(float* values) => Vector256.Load(values);
@@ -69,6 +90,9 @@ internal readonly unsafe struct AvxVnniLanes : IIntegerLanes<Vector256<byte>, Ve
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> All(float value) => Vector256.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Multiply(Vector256<float> a, float factor) => a * Vector256.Create(factor);

@@ -7,7 +7,7 @@ namespace Tare.Backends.Cpu.Numerics.Integers;
 /// are multiplied and added one rounding each, or fused, as the names say.
 /// </summary>
 /// <typeparam name="TCodes">4 bytes a lane.</typeparam>
-/// <typeparam name="TNarrow">Sums of unsigned nibbles times signed bytes: enough for 32 values of k.</typeparam>
+/// <typeparam name="TNarrow">Sums of unsigned codes times signed bytes over 32 values of k, as one I32 or two I16 a lane.</typeparam>
 /// <typeparam name="TSums">An I32 a lane.</typeparam>
 /// <typeparam name="TFloats">An F32 a lane.</typeparam>
 internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
@@ -42,8 +42,14 @@ internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
     /// <summary>Bytes 1 and 3 of each lane as signed I16.</summary>
     static abstract TCodes Odd(TCodes codes);
 
-    /// <summary>sum + Σ nibbles · four, <paramref name="four"/> signed bytes that all lanes share.</summary>
-    static abstract TNarrow MultiplyBytes(TNarrow sum, TCodes nibbles, sbyte* four);
+    /// <summary>Each byte plus <paramref name="bias"/>.</summary>
+    static abstract TCodes AddBytes(TCodes codes, int bias);
+
+    /// <summary>What sums of products start from: the two I16 at <paramref name="pair"/>, shifted to the left, for bytes 0, 1 and bytes 2, 3 of the lanes.</summary>
+    static abstract TNarrow Start(int* pair, int shift);
+
+    /// <summary>sum + Σ codes · four, <paramref name="four"/> signed bytes that all lanes share. Codes are unsigned, at most 63; sums may wrap around on the way.</summary>
+    static abstract TNarrow MultiplyBytes(TNarrow sum, TCodes codes, sbyte* four);
 
     /// <summary>sum + Σ shorts · two, <paramref name="two"/> I16 that all lanes share.</summary>
     static abstract TSums MultiplyShorts(TSums sum, TCodes shorts, short* two);
@@ -54,9 +60,22 @@ internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
 
     static abstract TFloats ToSingle(TNarrow sums);
 
+    /// <summary>sums · scales, these as <see cref="LoadScales(sbyte*)"/> gives them.</summary>
+    static abstract TSums Scale(TNarrow sums, TSums scales);
+
+    /// <summary>Signed bytes, a lane each, in the form that <see cref="Scale"/> wants.</summary>
+    static abstract TSums LoadScales(sbyte* values);
+
+    /// <summary>What <see cref="Store(TSums, int*)"/> stored.</summary>
+    static abstract TSums LoadScales(int* values);
+
+    static abstract void Store(TSums values, int* target);
+
     static abstract TFloats ToSingle(TSums sums);
 
     static abstract TFloats Load(float* values);
+
+    static abstract void Store(TCodes codes, byte* target);
 
     static abstract void Store(TFloats values, float* target);
 
@@ -70,6 +89,9 @@ internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
     static abstract TFloats LoadPowers(byte* exponents);
 
     static abstract TFloats Multiply(TFloats a, TFloats b);
+
+    /// <summary>One number in all lanes.</summary>
+    static abstract TFloats All(float value);
 
     /// <summary>a · factor, one number for all lanes.</summary>
     static abstract TFloats Multiply(TFloats a, float factor);

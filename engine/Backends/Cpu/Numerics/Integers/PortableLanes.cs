@@ -35,7 +35,16 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
     public static Vector128<byte> Odd(Vector128<byte> codes) => (codes.AsInt16() >> 8).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<int> MultiplyBytes(Vector128<int> sum, Vector128<byte> nibbles, sbyte* four) => MultiplyShorts(MultiplyShorts(sum, Even(nibbles), Pair(four[0], four[2])), Odd(nibbles), Pair(four[1], four[3]));
+    public static void Store(Vector128<byte> codes, byte* target) => codes.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> AddBytes(Vector128<byte> codes, int bias) => codes + Vector128.Create((byte)bias);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> Start(int* pair, int shift) => Vector128.Create((short)*pair + (*pair >> 16) << shift);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> MultiplyBytes(Vector128<int> sum, Vector128<byte> codes, sbyte* four) => MultiplyShorts(MultiplyShorts(sum, Even(codes), Pair(four[0], four[2])), Odd(codes), Pair(four[1], four[3]));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> MultiplyShorts(Vector128<int> sum, Vector128<byte> shorts, short* two) => MultiplyShorts(sum, shorts, Vector128.Create(*(int*)two).AsInt16());
@@ -46,6 +55,18 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> ToSingle(Vector128<int> sums) => Vector128.ConvertToSingle(sums);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> Scale(Vector128<int> sums, Vector128<int> scales) => sums * scales;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> LoadScales(sbyte* values) => Vector128.Create((int)values[0], values[1], values[2], values[3]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> LoadScales(int* values) => Vector128.Load(values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Vector128<int> values, int* target) => values.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load(float* values) => Vector128.Load(values);
@@ -68,6 +89,9 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> All(float value) => Vector128.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Multiply(Vector128<float> a, float factor) => a * Vector128.Create(factor);

@@ -20,8 +20,14 @@ internal unsafe interface IGroupedIntegers
     /// <summary>Values of the 16 codes of a nibble type; empty for bytes, whose code is the value.</summary>
     static abstract ReadOnlySpan<float> Table { get; }
 
-    /// <summary>What is taken from a nibble to get its value, where that is all the table says; −1 for other tables and for bytes.</summary>
-    static abstract int NibbleCenter { get; }
+    /// <summary>What is added to a stored code to make it unsigned, for products with bytes.</summary>
+    static abstract int Bias { get; }
+
+    /// <summary>
+    /// What products with bytes take from the unsigned code, so that sums of 16 products with signed bytes stay within I16: 0, 8, 16 or 32. That is the bias, or for nibbles what the table says; where there is a
+    /// minimum, that makes up for the rest. −1: the type takes no bytes.
+    /// </summary>
+    static abstract int Center { get; }
 
     /// <summary>Unpacks one stored block. Of each 32 values: <paramref name="codes"/> 16 bytes with values i and 16 + i in the halves of byte i, or 32 bytes. The rest as <see cref="Scales"/> says.</summary>
     static abstract void Unpack(byte* block, byte* codes, in RawScales scales);

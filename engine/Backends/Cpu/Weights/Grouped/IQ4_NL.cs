@@ -21,7 +21,9 @@ internal readonly unsafe struct GroupedIQ4_NL : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => Codes;
 
-    public static int NibbleCenter => -1;
+    public static int Bias => 0;
+
+    public static int Center => -1;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {

@@ -18,7 +18,9 @@ internal readonly unsafe struct GroupedQ4_0 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => CodeTables.Centered;
 
-    public static int NibbleCenter => 8;
+    public static int Bias => 0;
+
+    public static int Center => 8;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {

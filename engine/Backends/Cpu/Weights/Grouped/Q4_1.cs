@@ -18,7 +18,9 @@ internal readonly unsafe struct GroupedQ4_1 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => CodeTables.Unsigned;
 
-    public static int NibbleCenter => 0;
+    public static int Bias => 0;
+
+    public static int Center => 0;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {

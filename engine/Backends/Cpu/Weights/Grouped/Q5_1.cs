@@ -19,7 +19,9 @@ internal readonly unsafe struct GroupedQ5_1 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => [];
 
-    public static int NibbleCenter => -1;
+    public static int Bias => 0;
+
+    public static int Center => 16;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {

@@ -19,7 +19,9 @@ internal readonly unsafe struct GroupedQ6_K : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => [];
 
-    public static int NibbleCenter => -1;
+    public static int Bias => 32;
+
+    public static int Center => 32;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {

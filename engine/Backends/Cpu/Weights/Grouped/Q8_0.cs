@@ -18,7 +18,9 @@ internal readonly unsafe struct GroupedQ8_0 : IGroupedIntegers
 
     public static ReadOnlySpan<float> Table => [];
 
-    public static int NibbleCenter => -1;
+    public static int Bias => 0;
+
+    public static int Center => -1;
 
     public static void Unpack(byte* block, byte* codes, in RawScales scales)
     {
