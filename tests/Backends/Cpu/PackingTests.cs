@@ -22,10 +22,20 @@ public sealed class PackingTests : IDisposable
     public unsafe void Sixteen_rows_are_transposed(int width)
     {
         int stride = width + 3;
-        uint[] words = [.. Enumerable.Range(0, 16 * stride).Select(i => (uint)(i * 2654435761))], wordTiles = new uint[width * 16 + 1];
-        ushort[] halves = [.. words.Select(w => (ushort)(w >> 16))], halfTiles = new ushort[width * 16 + 1];
-        fixed (uint* source = words, target = wordTiles) Transposition.Run(source, stride, target, width);
-        fixed (ushort* source = halves, target = halfTiles) Transposition.Run(source, stride, target, width);
+        uint[] words = [.. Enumerable.Range(0, 16 * stride).Select(i => (uint)(i * 2654435761))];
+        ushort[] halves = [.. words.Select(w => (ushort)(w >> 16))];
+        using NativeBuffer<uint> wordTarget = new(width * 16 + 1);
+        using NativeBuffer<ushort> shifted = new(width * 16 + 16); // half a line behind an aligned place, as a second tile of odd width
+        using NativeBuffer<ushort> halfTarget = new(width * 16 + 1);
+        (wordTarget.Pointer[width * 16], halfTarget.Pointer[width * 16]) = (0, 0);
+        ushort largest;
+        fixed (uint* source = words) Transposition.Run(source, stride, wordTarget.Pointer, width);
+        fixed (ushort* source = halves) largest = Transposition.Run(source, stride, halfTarget.Pointer, width);
+        fixed (ushort* source = halves) Transposition.Run(source, stride, shifted.Pointer + 16, width).ShouldBe(largest);
+        shifted.Span(16, width * 16).SequenceEqual(halfTarget.Span(0, width * 16)).ShouldBeTrue();
+        uint[] wordTiles = wordTarget.Span(0, width * 16 + 1).ToArray();
+        ushort[] halfTiles = halfTarget.Span(0, width * 16 + 1).ToArray();
+        largest.ShouldBe((ushort)Enumerable.Range(0, 16).SelectMany(r => halves[(r * stride)..(r * stride + width)]).Max(h => h & 0x7FFF));
         for (int r = 0; r < 16; r++)
             for (int k = 0; k < width; k++)
             {
