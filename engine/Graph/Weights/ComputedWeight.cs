@@ -26,9 +26,6 @@ public abstract record ComputedWeight(Weight Source) : Weight
     };
 
     /// <inheritdoc/>
-    internal override void ReleasePages() => Source.ReleasePages();
-
-    /// <inheritdoc/>
     public override void Read(long firstRow, int count, Span<float> destination)
     {
         CheckRange(firstRow, count, destination.Length);

@@ -64,12 +64,6 @@ public sealed record ConcatWeight : Weight
     }
 
     /// <inheritdoc/>
-    internal override void ReleasePages()
-    {
-        foreach (var part in Parts) part.ReleasePages();
-    }
-
-    /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
     {
         var (part, local, _) = Locate(row, 1);

@@ -29,9 +29,6 @@ public sealed record MappedWeight(MappedTensor Tensor) : Weight
     }
 
     /// <inheritdoc/>
-    internal override void ReleasePages() => Tensor.ReleasePages();
-
-    /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
     {
         bytes = Tensor.RawRows(row, 1);

@@ -19,6 +19,9 @@ internal sealed record ReorderedWeight : Weight
     public Weight Source { get; }
 
     /// <inheritdoc/>
+    public override IEnumerable<Weight> Operands => [Source];
+
+    /// <inheritdoc/>
     public override long Rows => Source.Rows;
 
     /// <inheritdoc/>
@@ -45,9 +48,6 @@ internal sealed record ReorderedWeight : Weight
         if (_isVector) Gather(Whole<double>(), destination);
         else for (int r = 0; r < count; r++) Source.Read(_order[firstRow + r], 1, destination.Slice(r * Width, Width));
     }
-
-    /// <inheritdoc/>
-    internal override void ReleasePages() => Source.ReleasePages();
 
     /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)

@@ -52,9 +52,6 @@ public sealed record ReshapeWeight : Weight
     }
 
     /// <inheritdoc/>
-    internal override void ReleasePages() => Source.ReleasePages();
-
-    /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes)
     {
         if (Width == Source.Width) return Source.TryGetStoredRow(row, out bytes);

@@ -35,9 +35,6 @@ public sealed record SliceWeight(Weight Source, long FirstRow, long Count) : Wei
     }
 
     /// <inheritdoc/>
-    internal override void ReleasePages() => Source.ReleasePages();
-
-    /// <inheritdoc/>
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes) => Source.TryGetStoredRow(FirstRow + row, out bytes);
 
     /// <inheritdoc/>

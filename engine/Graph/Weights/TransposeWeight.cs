@@ -64,9 +64,6 @@ public sealed record TransposeWeight : Weight
     }
 
     /// <inheritdoc/>
-    internal override void ReleasePages() => Source.ReleasePages();
-
-    /// <inheritdoc/>
     public override void Read(long firstRow, int count, Span<float> destination)
     {
         CheckRange(firstRow, count, destination.Length);

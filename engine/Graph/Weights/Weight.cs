@@ -41,7 +41,10 @@ public abstract record Weight
     }
 
     /// <summary>Gives the resident memory behind stored tensors back, once they were packed; reading them again works.</summary>
-    internal virtual void ReleasePages() { }
+    internal void ReleasePages()
+    {
+        foreach (var tensor in StoredTensors()) tensor.ReleasePages();
+    }
 
     /// <summary>All elements as one vector, for small weights (gains, biases).</summary>
     public float[] ToVector()

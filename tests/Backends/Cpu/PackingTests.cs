@@ -1,6 +1,10 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Reflection;
 using Tare.Backends.Cpu;
 using Tare.Backends.Cpu.Weights;
 using Tare.Formats;
+using Tare.Graphs;
 using Tare.Graphs.Weights;
 using Tare.Synthesis;
 
@@ -18,10 +22,20 @@ public sealed class PackingTests : IDisposable
     public unsafe void Sixteen_rows_are_transposed(int width)
     {
         int stride = width + 3;
-        uint[] words = [.. Enumerable.Range(0, 16 * stride).Select(i => (uint)(i * 2654435761))], wordTiles = new uint[width * 16 + 1];
-        ushort[] halves = [.. words.Select(w => (ushort)(w >> 16))], halfTiles = new ushort[width * 16 + 1];
-        fixed (uint* source = words, target = wordTiles) Transposition.Run(source, stride, target, width);
-        fixed (ushort* source = halves, target = halfTiles) Transposition.Run(source, stride, target, width);
+        uint[] words = [.. Enumerable.Range(0, 16 * stride).Select(i => (uint)(i * 2654435761))];
+        ushort[] halves = [.. words.Select(w => (ushort)(w >> 16))];
+        using NativeBuffer<uint> wordTarget = new(width * 16 + 1);
+        using NativeBuffer<ushort> shifted = new(width * 16 + 16); // half a line behind an aligned place, as a second tile of odd width
+        using NativeBuffer<ushort> halfTarget = new(width * 16 + 1);
+        (wordTarget.Pointer[width * 16], halfTarget.Pointer[width * 16]) = (0, 0);
+        ushort largest;
+        fixed (uint* source = words) Transposition.Run(source, stride, wordTarget.Pointer, width);
+        fixed (ushort* source = halves) largest = Transposition.Run(source, stride, halfTarget.Pointer, width);
+        fixed (ushort* source = halves) Transposition.Run(source, stride, shifted.Pointer + 16, width).ShouldBe(largest);
+        shifted.Span(16, width * 16).SequenceEqual(halfTarget.Span(0, width * 16)).ShouldBeTrue();
+        uint[] wordTiles = wordTarget.Span(0, width * 16 + 1).ToArray();
+        ushort[] halfTiles = halfTarget.Span(0, width * 16 + 1).ToArray();
+        largest.ShouldBe((ushort)Enumerable.Range(0, 16).SelectMany(r => halves[(r * stride)..(r * stride + width)]).Max(h => h & 0x7FFF));
         for (int r = 0; r < 16; r++)
             for (int k = 0; k < width; k++)
             {
@@ -69,6 +83,43 @@ public sealed class PackingTests : IDisposable
         Should.Throw<ArgumentOutOfRangeException>(() => file.ReleasePages(1, 8 << 20));
     }
 
+    public static TheoryData<Type> ExpressionsOfWeights() => [.. typeof(Weight).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(Weight)) && !t.IsAbstract && Parts(t).Length > 0)];
+
+    // The weights that an expression is made of, by the parameters of its constructor.
+    private static ParameterInfo[] Parts(Type type) => [.. type.GetConstructors().Single().GetParameters().Where(p => p.ParameterType == typeof(Weight) || p.ParameterType == typeof(ImmutableArray<Weight>))];
+
+    [Theory, MemberData(nameof(ExpressionsOfWeights))]
+    public void Every_expression_releases_the_pages_of_all_that_it_is_made_of(Type type)
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        const int Side = 64; // a matrix [64, 64] of F32 fills 16 KiB, whole pages on all systems that are tested
+        string path = Path.Combine(_folder, type.Name);
+        File.WriteAllBytes(path, new byte[Side * Side * sizeof(float) * 8]);
+        using var file = MappedFile.Open(path, map: true);
+        var parts = new List<MappedTensor>();
+        object?[] arguments = [.. type.GetConstructors().Single().GetParameters().Select(p => Argument(p.ParameterType))];
+        var expression = (Weight)type.GetConstructors().Single().Invoke(arguments);
+        foreach (var part in parts) part.RawRows(0, Side).IndexOfAnyExcept((byte)0).ShouldBe(-1);
+        long resident = Resident(path);
+        resident.ShouldBeGreaterThanOrEqualTo(parts.Count * Side * Side * sizeof(float));
+        expression.ReleasePages();
+        Resident(path).ShouldBeLessThanOrEqualTo(resident - parts.Count * Side * Side * sizeof(float));
+
+        object? Argument(Type wanted)
+            => wanted == typeof(Weight) ? Leaf()
+            : wanted == typeof(ImmutableArray<Weight>) ? ImmutableArray.Create<Weight>(Leaf(), Leaf())
+            : wanted == typeof(int[]) ? Enumerable.Range(0, Side).ToArray()
+            : wanted == typeof(RankOneMap) ? new RankOneMap(RankOneKind.Center, Side)
+            : wanted == typeof(NormSpec) ? NormSpec.LayerNorm(1e-5)
+            : Convert.ChangeType(Side, wanted, CultureInfo.InvariantCulture);
+
+        MappedWeight Leaf()
+        {
+            parts.Add(new MappedTensor(file, $"part {parts.Count}", TensorType.F32, [Side, Side], (long)parts.Count * Side * Side * sizeof(float), Side * Side, Side * Side * sizeof(float)));
+            return new MappedWeight(parts[^1]);
+        }
+    }
+
     // Resident bytes of this process's mappings of a file.
     private static long Resident(string path)
     {
@@ -77,7 +128,7 @@ public sealed class PackingTests : IDisposable
         foreach (string line in File.ReadLines("/proc/self/smaps"))
         {
             if (line.Contains(" r", StringComparison.Ordinal) && line.Contains('-', StringComparison.Ordinal) && !line.StartsWith("VmFlags", StringComparison.Ordinal)) ours = line.EndsWith(path, StringComparison.Ordinal);
-            else if (ours && line.StartsWith("Rss:", StringComparison.Ordinal)) bytes += 1024 * long.Parse(line[4..^2].Trim(), System.Globalization.CultureInfo.InvariantCulture);
+            else if (ours && line.StartsWith("Rss:", StringComparison.Ordinal)) bytes += 1024 * long.Parse(line[4..^2].Trim(), CultureInfo.InvariantCulture);
         }
         return bytes;
     }

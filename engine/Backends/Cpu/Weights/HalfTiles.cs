@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Tare.Formats;
@@ -10,8 +9,6 @@ namespace Tare.Backends.Cpu.Weights;
 /// <summary>F16 or BF16 tiles, 16 bits an element: [matrices, tiles, width, 16], widened panel by panel.</summary>
 internal sealed unsafe class HalfTiles : PackedMatrix
 {
-    private const int Chunk = 512; // elements of k that are transposed at a time
-
     private readonly NativeBuffer<ushort> _values;
     private readonly bool _brain;
 
@@ -32,10 +29,11 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     {
         var tiles = new HalfTiles(weight, matrices, rows);
         bool finite = true;
-        Parallel.For(0L, (long)matrices * tiles.Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, t =>
+        Parallel.For(0L, (long)matrices * tiles.Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
         {
-            if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles))) Volatile.Write(ref finite, false);
-        });
+            if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles), ref gathered)) Volatile.Write(ref finite, false);
+            return gathered;
+        }, _ => { });
         if (finite) return tiles;
         tiles.Dispose();
         return null;
@@ -77,37 +75,22 @@ internal sealed unsafe class HalfTiles : PackedMatrix
 
     public override void Dispose() => _values.Dispose();
 
-    // False where a value is infinite or NaN.
-    private bool PackTile(Weight weight, int matrix, int tile)
+    // False where a value is infinite or NaN. A tile that is not full is filled up with zeros.
+    private bool PackTile(Weight weight, int matrix, int tile, ref byte[]? gathered)
     {
-        ushort* target = Tile(matrix, tile), scratch = stackalloc ushort[TileRows * Chunk]; // scratch: [16, Chunk]
-        for (int first = 0; first < Width; first += Chunk)
+        int rows = Math.Min(TileRows, Rows - tile * TileRows), bytes = Width * sizeof(ushort);
+        var stored = StoredTile.Rows(weight, (long)matrix * Rows + tile * TileRows, rows, bytes, ref gathered);
+        if (rows < TileRows)
         {
-            int count = Math.Min(Chunk, Width - first);
-            for (int r = 0; r < TileRows; r++)
-            {
-                int index = tile * TileRows + r;
-                var row = new Span<ushort>(scratch + r * Chunk, count);
-                if (index < Rows && weight.TryGetStoredRow((long)matrix * Rows + index, out var bytes)) MemoryMarshal.Cast<byte, ushort>(bytes).Slice(first, count).CopyTo(row);
-                else row.Clear();
-                if (!_brain && !IsFinite(row)) return false;
-            }
-            Transposition.Run(scratch, Chunk, target + (long)first * TileRows, count);
+            var full = new byte[TileRows * bytes];
+            stored.CopyTo(full);
+            stored = full;
         }
-        return true;
+        fixed (byte* source = stored) return IsFinite(Transposition.Run((ushort*)source, Width, Tile(matrix, tile), Width));
     }
 
     // Whether the exponents of all halves are below the largest.
-    private static bool IsFinite(ReadOnlySpan<ushort> halves)
-    {
-        var largest = Vector256<ushort>.Zero;
-        int k = 0;
-        for (; k <= halves.Length - Vector256<ushort>.Count; k += Vector256<ushort>.Count) largest = Vector256.Max(largest, Vector256.Create(halves[k..]) & Vector256.Create((ushort)0x7FFF));
-        if (Vector256.GreaterThanOrEqualAny(largest, Vector256.Create((ushort)0x7C00))) return false;
-        for (; k < halves.Length; k++)
-            if ((halves[k] & 0x7FFF) >= 0x7C00) return false;
-        return true;
-    }
+    private bool IsFinite(ushort largest) => _brain || largest < 0x7C00;
 
     // Shifted into the fields of an F32 the exponent of a half is 112 too small; the product is exact, denormals included.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

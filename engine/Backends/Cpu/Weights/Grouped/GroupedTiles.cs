@@ -40,10 +40,10 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
         _ = BlockFormats.TryGet(T.Type, out var format);
         _tileBytes = TileLayout<T>.TileBytes(Width / Step);
         _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes), dense: true);
-        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new uint[TileRows * RowWords + 64], (t, _, scratch) =>
+        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
         {
-            Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles), scratch);
-            return scratch;
+            Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles), ref gathered);
+            return gathered;
         }, _ => { });
     }
 

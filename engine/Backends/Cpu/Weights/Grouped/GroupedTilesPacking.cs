@@ -3,46 +3,46 @@ using Tare.Graphs.Weights;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
-// From stored rows to tiles: blocks of a row are unpacked one after the other, then the codes of sixteen rows are transposed. Rows that fill a tile up stay zero.
+// From stored rows to tiles, a block of up to 256 values of k after the other: the codes of sixteen rows are unpacked beside each other and transposed. Rows that fill a tile up stay zero.
 internal sealed unsafe partial class GroupedTiles<T>
 {
-    // 32-bit words of codes a row and step.
+    // 32-bit words of codes a row and step, and a row and block.
     private static int Words => TileLayout<T>.CodeBytes / TileRows / 4;
 
-    private int RowWords => Width / Step * Words;
+    private static int BlockWords => BlockSteps * Words;
 
-    // scratch: codes [16, RowWords], and room for the last block to be unpacked by whole vectors.
-    private void Pack(Weight weight, BlockFormat format, int matrix, int tile, uint[] scratch)
+    private void Pack(Weight weight, BlockFormat format, int matrix, int tile, ref byte[]? gathered)
     {
         byte* target = Tile(matrix, tile);
-        int steps = Width / Step, rows = Math.Min(TileRows, Rows - tile * TileRows);
-        if (rows < TileRows) new Span<byte>(target, checked((int)_tileBytes)).Clear();
-        fixed (uint* codes = scratch)
+        uint* codes = stackalloc uint[TileRows * BlockWords]; // [16, BlockWords]
+        int steps = Width / Step, rows = Math.Min(TileRows, Rows - tile * TileRows), storedSteps = format.ValuesPerBlock / Step, rowBytes = Width / format.ValuesPerBlock * format.BytesPerBlock;
+        if (rows < TileRows)
         {
-            for (int r = 0; r < rows; r++)
+            new Span<byte>(target, checked((int)_tileBytes)).Clear();
+            new Span<uint>(codes, TileRows * BlockWords).Clear();
+        }
+        fixed (byte* all = StoredTile.Rows(weight, (long)matrix * Rows + tile * TileRows, rows, rowBytes, ref gathered))
+        {
+            byte* stored = all;
+            for (int step = 0; step < steps; step += BlockSteps, target += TileLayout<T>.BlockBytes(BlockSteps), stored += BlockSteps / storedSteps * format.BytesPerBlock)
             {
-                if (!weight.TryGetStoredRow((long)matrix * Rows + tile * TileRows + r, out var row) || row.Length != Width / format.ValuesPerBlock * format.BytesPerBlock)
-                    throw new InvalidOperationException($"{weight}: a row of {row.Length} bytes");
-                Unpack(row, format, target, r, codes + (long)r * RowWords);
+                int count = Math.Min(BlockSteps, steps - step);
+                for (int r = 0; r < rows; r++) Unpack(stored + (long)r * rowBytes, format.BytesPerBlock, storedSteps, new TileBlock<T>(target, count, r), count, codes + r * BlockWords);
+                Transposition.Run(codes, BlockWords, (uint*)target, count * Words);
             }
-            scratch.AsSpan(rows * RowWords).Clear();
-            for (int step = 0; step < steps; step += BlockSteps)
-                Transposition.Run(codes + (long)step * Words, RowWords, (uint*)(target + TileLayout<T>.BlockAt(step / BlockSteps)), Math.Min(BlockSteps, steps - step) * Words);
         }
     }
 
-    // The codes of a stored row one after the other, its scales and minimums to their places.
-    private void Unpack(ReadOnlySpan<byte> row, BlockFormat format, byte* target, int lane, uint* codes)
+    // The codes of a block of a stored row one after the other, its scales and minimums to their places.
+    private static void Unpack(byte* stored, int storedBytes, int storedSteps, in TileBlock<T> block, int steps, uint* codes)
     {
         ushort* numbers = stackalloc ushort[34]; // scales [16], minimums [16], factors [2]
         var raw = new RawScales(numbers, numbers + 16, numbers + 32);
-        int steps = Width / Step, count = format.ValuesPerBlock / Step;
-        fixed (byte* stored = row)
-            for (int step = 0; step < steps; step += count)
-            {
-                T.Unpack(stored + (long)(step / count) * format.BytesPerBlock, (byte*)(codes + (long)step * Words), raw);
-                PlaceNumbers(new TileBlock<T>(target + TileLayout<T>.BlockAt(step / BlockSteps), Math.Min(BlockSteps, steps - step / BlockSteps * BlockSteps), lane), step % BlockSteps, count, raw);
-            }
+        for (int step = 0; step < steps; step += storedSteps, stored += storedBytes)
+        {
+            T.Unpack(stored, (byte*)(codes + step * Words), raw);
+            PlaceNumbers(block, step, storedSteps, raw);
+        }
     }
 
     // Scales, minimums and factors of steps of one row, from the first on.
