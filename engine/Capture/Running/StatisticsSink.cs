@@ -62,7 +62,7 @@ public sealed class StatisticsSink : ICaptureSink
     }
 
     internal static IReadOnlyList<SiteColumns> Columns(CaptureGraph capture)
-        => [.. capture.Outputs.Where(o => o.Level == CaptureLevel.Record || CaptureSpec.IsHeads(o.Site)).Select(o => new SiteColumns(o.Site.Name, o.Site.Width, o.Site.Partner is not null, CaptureSpec.IsHeads(o.Site),
+        => [.. capture.Outputs.Where(o => o.Level == CaptureLevel.Record || o.Site.IsHeads).Select(o => new SiteColumns(o.Site.Name, o.Site.Width, o.Site.Partner is not null, o.Site.IsHeads,
             o.Level == CaptureLevel.Record && capture.Outputs.Any(r => r.Site == o.Site && r.Level == CaptureLevel.Rows)))];
 
     private void Push(CaptureBlock block, int first, int end)

@@ -81,9 +81,15 @@ public sealed class SiteStatistics
         return copy;
     }
 
-    /// <summary>Adds a row of one value a head.</summary>
+    /// <summary>Adds a row of one value a head; rows with NaN or infinite values are left out.</summary>
     public void PushHeads(ReadOnlySpan<float> values, int group)
     {
+        foreach (float x in values)
+            if (!float.IsFinite(x))
+            {
+                Skipped[group]++;
+                return;
+            }
         for (int i = 0; i < values.Length; i++) _facts[i] = values[i];
         Columns[group].Push(_facts);
     }
