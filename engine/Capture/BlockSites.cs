@@ -155,6 +155,10 @@ internal sealed class BlockSites
         AddProjection("k", keys[0]);
         if (keys.Length > 1) AddProjection("v", keys[1]);
         _map.Add(SiteNames.In(_block, "attn.hook_z"), output, _block);
+        int heads = ((Attention)node.Op).Spec.Heads;
+        _map.Add(SiteNames.AttentionEntropy(_block), output, _block, form: SiteForm.AttentionEntropy, width: heads);
+        _map.Add(SiteNames.AttentionLargest(_block), output, _block, form: SiteForm.AttentionLargest, width: heads);
+        _map.Add(SiteNames.AttentionSink(_block), output, _block, form: SiteForm.AttentionSink, width: heads);
     }
 
     // The projection itself, before head norms and rotation, and what attention reads.

@@ -50,18 +50,21 @@ public sealed class CaptureGraph
         var byNode = wanted.GroupBy(w => Math.Max(w.Site.Value.Node, w.Site.Partner?.Node ?? 0)).ToDictionary(g => g.Key, g => g.ToList());
         for (int i = 0; i < graph.Nodes.Length; i++)
         {
-            result.Copy(i);
-            foreach (var (site, level) in byNode.GetValueOrDefault(i) ?? []) result.Tap(site, level, probes);
+            var here = byNode.GetValueOrDefault(i) ?? [];
+            result.Copy(i, here.Any(w => w.Site.IsHeads));
+            foreach (var (site, level) in here) result.Tap(site, level, probes);
         }
         var all = new Graph(result._nodes.ToImmutable(), [.. graph.Outputs.Select(o => o with { Value = result._moved[o.Value] })], [.. graph.HiddenStates.Select(v => result._moved[v])], graph.Blocks);
         result.Graph = Verifier.Verify(all.WithOutputs([.. all.Outputs, .. result._added]));
         return result;
     }
 
-    private void Copy(int index)
+    // Attention gives statistics of its heads where a site wants them.
+    private void Copy(int index, bool heads)
     {
         var node = _source.Nodes[index];
-        _nodes.Add(node with { Inputs = [.. node.Inputs.Select(v => _moved[v])] });
+        var op = heads && node.Op is Attention attention ? attention with { Statistics = true } : node.Op;
+        _nodes.Add(node with { Op = op, Inputs = [.. node.Inputs.Select(v => _moved[v])], Outputs = op.Infer([.. node.Inputs.Select(_source.TypeOf)]) });
         for (int k = 0; k < node.Outputs.Length; k++) _moved[new Value(index, k)] = new Value(_nodes.Count - 1, k);
     }
 
@@ -89,6 +92,9 @@ public sealed class CaptureGraph
         return (site.Form, node.Op) switch
         {
             (SiteForm.Value, _) => source,
+            (SiteForm.AttentionEntropy, Attention) => new Value(source.Node, Attention.Entropy),
+            (SiteForm.AttentionLargest, Attention) => new Value(source.Node, Attention.Largest),
+            (SiteForm.AttentionSink, Attention) => new Value(source.Node, Attention.First),
             (SiteForm.NormScale, Norm norm) => Append(new NormScale(norm.Spec), site.Block, node.Inputs[0]),
             (SiteForm.Normalized, Norm { Gain: null, Bias: null }) => source,
             (SiteForm.Normalized, Norm norm) => Append(new Norm(norm.Spec with { GainOffset = 0 }, null, null), site.Block, node.Inputs[0]),

@@ -30,16 +30,12 @@ public sealed record CaptureSpec
         var wanted = new List<(Site, CaptureLevel)>();
         foreach (var site in Statistics is null ? [] : SiteSelector.Select(map, Statistics))
         {
-            bool heads = IsHeads(site);
-            if (!heads) wanted.Add((site, CaptureLevel.Record));
-            if (heads || Channels) wanted.Add((site, CaptureLevel.Rows));
+            if (!site.IsHeads) wanted.Add((site, CaptureLevel.Record));
+            if (site.IsHeads || Channels) wanted.Add((site, CaptureLevel.Rows));
         }
         foreach (var site in Rows is null ? [] : SiteSelector.Select(map, Rows))
             if (!wanted.Contains((site, CaptureLevel.Rows))) wanted.Add((site, CaptureLevel.Rows));
         if (wanted.Count == 0) throw new ArgumentException("the capture takes nothing: name sites for statistics or rows");
         return CaptureGraph.Create(graph, wanted, Probes);
     }
-
-    /// <summary>Whether a site holds one value a head.</summary>
-    public static bool IsHeads(Site site) => site.Form is SiteForm.AttentionEntropy or SiteForm.AttentionLargest or SiteForm.AttentionSink;
 }

@@ -20,7 +20,7 @@ public enum SiteForm
     /// <summary>Largest attention weight of each head.</summary>
     AttentionLargest,
 
-    /// <summary>Attention weight on key 0 of each head.</summary>
+    /// <summary>Attention weight of each head on the key at position 0.</summary>
     AttentionSink,
 }
 
@@ -33,6 +33,9 @@ public enum SiteForm
 /// <param name="Partner">What the row is compared with: the stream that an addend is added to, the input of a norm. Null = nothing.</param>
 public sealed record Site(string Name, Value Value, SiteForm Form, int Block, int Width, Value? Partner = null)
 {
+    /// <summary>Whether a row is one value a head: statistics of attention's weights, which the attention kernel takes.</summary>
+    public bool IsHeads => Form is SiteForm.AttentionEntropy or SiteForm.AttentionLargest or SiteForm.AttentionSink;
+
     /// <summary>Whether rows of this site may be edited: a value of the graph that something after it reads.</summary>
     public bool IsEditable => Form == SiteForm.Value && !Name.StartsWith("ln_final", StringComparison.Ordinal);
 }

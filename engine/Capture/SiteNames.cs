@@ -20,6 +20,9 @@ public static class SiteNames
     /// <summary>The norm inputs and sublayer outputs of a model: what a statistics run records unless told otherwise.</summary>
     public const string Stream = "blocks.*.hook_{resid_pre,resid_mid,resid_post,attn_out,mlp_out},ln_final.hook_out";
 
+    /// <summary>The attention statistics of all heads.</summary>
+    public const string Heads = "blocks.*.attn.stat_{entropy,pmax,sink}";
+
     /// <summary>The stream where block i begins.</summary>
     public static string ResidPre(int block) => In(block, "hook_resid_pre");
 
@@ -37,6 +40,15 @@ public static class SiteNames
 
     /// <summary>Attention's result before the output projection: [heads · width].</summary>
     public static string AttentionResult(int block) => In(block, "attn.hook_z");
+
+    /// <summary>Attention entropy of each head, in nats: [heads].</summary>
+    public static string AttentionEntropy(int block) => In(block, "attn.stat_entropy");
+
+    /// <summary>Largest attention weight of each head: [heads].</summary>
+    public static string AttentionLargest(int block) => In(block, "attn.stat_pmax");
+
+    /// <summary>Attention weight of each head on position 0: [heads].</summary>
+    public static string AttentionSink(int block) => In(block, "attn.stat_sink");
 
     /// <summary>What enters the MLP's last projection.</summary>
     public static string MlpPost(int block) => In(block, "mlp.hook_post");

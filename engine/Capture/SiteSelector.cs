@@ -42,12 +42,13 @@ public static partial class SiteSelector
 
     private static readonly HashSet<string> KnownEndings = [.. new[] { "ln1", "ln2", "ln1_post", "ln2_post" }.SelectMany(n => new[] { "hook_in", "hook_scale", "hook_normalized", "hook_out" }.Select(h => $"{n}.{h}")),
         .. new[] { "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out" }.Select(n => $"hook_{n}"),
-        .. new[] { "hook_q", "hook_k", "hook_v", "hook_rot_q", "hook_rot_k", "hook_z", "hook_out" }.Select(n => $"attn.{n}"),
+        .. new[] { "hook_q", "hook_k", "hook_v", "hook_rot_q", "hook_rot_k", "hook_z", "hook_out", "stat_entropy", "stat_pmax", "stat_sink" }.Select(n => $"attn.{n}"),
         .. new[] { "pre", "pre_linear", "post", "out", "expert_weights" }.Select(n => $"mlp.hook_{n}"), "hook_embed", "hook_pos_embed", "hook_token_type_embed", "ln_final.hook_scale", "ln_final.hook_normalized", "ln_final.hook_out"];
 
     private static ArgumentException Unknown(string pattern, SiteMap map)
     {
         string canonical = SiteAliases.Canonical(pattern, map);
+        if (Block().Replace(canonical, "") is "attn.hook_pattern" or "attn.hook_attn_scores") return new ArgumentException($"'{pattern}' is never stored; its statistics are {canonical[..canonical.LastIndexOf('.')]}.stat_entropy, stat_pmax and stat_sink");
         string nearest = map.Sites.Select(s => s.Name).MinBy(n => Distance(canonical.Replace("*", "0", StringComparison.Ordinal), n))!;
         return new ArgumentException($"'{pattern}' names no site of this model (nearest: {nearest})");
     }

@@ -116,7 +116,7 @@ public sealed class CaptureJobTests : IDisposable
     {
         string text = In("stories.jsonl");
         File.WriteAllLines(text, Enumerable.Range(0, 12).Select(i => JsonSerializer.Serialize(new { text = $"Once upon a time there were {i} foxes who lived in a wood, and every one of them could count." })));
-        string[] arguments = ["capture", "-m", Fable, text, "-o", In("out"), "--sites", $"{SiteNames.Stream},ln_final.hook_normalized", "--generate", "3", "--channels"];
+        string[] arguments = ["capture", "-m", Fable, text, "-o", In("out"), "--sites", $"{SiteNames.Stream},{SiteNames.Heads},ln_final.hook_normalized", "--generate", "3", "--channels"];
         var (code, output, error) = CommandLine.Run(arguments);
         code.ShouldBe(0, error);
         output.ShouldContain("12 sequences");
@@ -124,12 +124,14 @@ public sealed class CaptureJobTests : IDisposable
         var shown = CommandLine.Run("capture", "show", In("all.safetensors"), In("out"), "--svg", In("plots"), "--groups", "prompt/*");
         shown.ExitCode.ShouldBe(0, shown.Error);
         shown.Output.ShouldContain("blocks.0.hook_resid_mid");
-        foreach (string plot in new[] { "stream.svg", "sublayers.svg" }) File.ReadAllText(Path.Combine(In("plots"), plot)).ShouldContain("<polyline");
+        shown.Output.ShouldContain("blocks.1.attn.stat_entropy");
+        foreach (string plot in new[] { "stream.svg", "sublayers.svg", "heads.svg" }) File.ReadAllText(Path.Combine(In("plots"), plot)).ShouldContain("<polyline");
         using var json = JsonDocument.Parse(CommandLine.Run("capture", "show", In("all.safetensors"), "--json").Output);
         json.RootElement[0].GetProperty("sites").GetArrayLength().ShouldBeGreaterThan(10);
         foreach (string format in new[] { "npz", "csv" }) CommandLine.Run("capture", "export", In("all.safetensors"), "--format", format, "-o", In($"all.{format}")).ExitCode.ShouldBe(0);
         using (var zip = System.IO.Compression.ZipFile.OpenRead(In("all.npz"))) zip.Entries.ShouldContain(e => e.Name == "facts.npy");
         File.ReadLines(In("all.csv")).First().ShouldStartWith("site,group,fact,count");
+        File.ReadLines(In("all.csv")).ShouldContain(l => l.StartsWith("blocks.1.attn.stat_sink,generated/16-,head 3,36,", StringComparison.Ordinal));
         CommandLine.Run("capture", "-m", Fable, text, "-o", In("raw"), "--raw", "--type", "bf16", "--sites", "l_out-1").ExitCode.ShouldBe(0);
         using (var raw = ModelFile.Open(Path.Combine(In("raw"), "chunk-000000.safetensors")))
         {
@@ -142,6 +144,33 @@ public sealed class CaptureJobTests : IDisposable
         misspelled.ExitCode.ShouldBe(1);
         misspelled.Error.ShouldContain("nearest: blocks.0.hook_resid_mid");
         CommandLine.Run("capture", "-m", Fable, text, "-o", In("no"), "--shard", "3/2").ExitCode.ShouldBe(2);
+        CommandLine.Run("capture", "bench", "--help").Output.ShouldContain("tare capture bench [options]");
+        CommandLine.Run("capture", "bench", "--pots").Error.ShouldContain("(tare capture bench --help)");
+    }
+
+    [Fact]
+    public void Rewritten_coordinates_and_cache_types_are_in_manifest_sites_and_files()
+    {
+        string text = In("text.txt");
+        File.WriteAllText(text, "Once upon a time there was a fox who could count, and every fox in the wood came to learn it.");
+        string[] arguments = ["capture", "-m", Fable, text, "--sites", "blocks.0.hook_resid_post"];
+        CommandLine.Run([.. arguments, "-o", In("raw")]).ExitCode.ShouldBe(0);
+        var rewritten = CommandLine.Run([.. arguments, "-o", In("rms"), "--norm", "rms", "-ctk", "q8_0", "--cache-type-v", "f16"]);
+        rewritten.ExitCode.ShouldBe(0, rewritten.Error);
+        rewritten.Output.ShouldContain("coordinates norm:rms");
+        var identity = CaptureManifest.Find(In("rms"))!.Identity;
+        (identity.Coordinates, identity.Precision, identity.CacheTypes).ShouldBe(("norm:rms", "exact", "Q8_0/F16"));
+        CaptureManifest.Find(In("raw"))!.Identity.Coordinates.ShouldBe("raw");
+        CommandLine.Run("capture", "merge", In("rms"), "-o", In("rms.safetensors")).ExitCode.ShouldBe(0);
+        CommandLine.Run("capture", "show", In("rms.safetensors")).Output.ShouldContain("coordinates norm:rms");
+        CommandLine.Run("capture", "sites", "-m", Fable, "--norm", "rms", "--json").Output.ShouldContain("\"coordinates\":\"norm:rms\"");
+        // RMSNorm needs a centered stream: its mean is gone, and what LayerNorm saw of it is not.
+        Mean("rms").ShouldBe(0, 1e-6);
+        Math.Abs(Mean("raw")).ShouldBeGreaterThan(1e-4);
+        CommandLine.Run([.. arguments, "-o", In("rms"), "--norm", "rms"]).Error.ShouldContain("cache_types is Q8_0/F16 there, F32/F32 here");
+        Should.Throw<ModelFileException>(() => Merge("x.safetensors", "raw", "rms")).Message.ShouldContain("coordinates");
+
+        double Mean(string folder) => CaptureMerge.Read([In(folder)]).Sites[0].Columns[RowGroup.Of(1, Phase.Prompt)][(int)RowFact.Mean].Mean;
     }
 
     [Fact]

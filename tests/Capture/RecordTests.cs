@@ -83,7 +83,7 @@ public sealed class RecordTests
                 float[] off = WholeSequences.Run<float>(backend, graph.WithOutputs(graph.Outputs), text)["logits"];
                 foreach (var level in Enum.GetValues<CaptureLevel>())
                 {
-                    var variant = CaptureGraph.Create(graph, map.Sites.Where(s => s.Form < SiteForm.AttentionEntropy).Select(s => (s, level)));
+                    var variant = CaptureGraph.Create(graph, map.Sites.Select(s => (s, level)));
                     var on = WholeSequences.Run<float>(backend, variant.Graph, text);
                     on["logits"].ShouldBe(off);
                     foreach (var output in variant.Outputs) on[output.Output].Length.ShouldBe(30 * output.Width);

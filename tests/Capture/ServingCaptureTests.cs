@@ -43,7 +43,7 @@ public sealed class ServingCaptureTests
             using var session = model.CreateSession();
             await Read(session, Prompt, 10);
             var sink = new Rows();
-            await using (await model.CaptureAsync(new CaptureSpec { Statistics = "blocks.0.hook_resid_pre", ReusePrefixes = reuse }, _ => sink)) await Read(session, [4, 5, 6], 5);
+            await using (await model.CaptureAsync(new CaptureSpec { Statistics = $"blocks.0.hook_resid_pre,{SiteNames.Heads}", ReusePrefixes = reuse }, _ => sink)) await Read(session, [4, 5, 6], 5);
             int cached = reuse ? 79 : 0;
             sink.MissingRows.Select(m => m.Count).ShouldBe(reuse ? [cached] : []);
             sink.Labels.Select(l => l.Position).ShouldBe(Enumerable.Range(cached, 87 - cached));

@@ -20,10 +20,11 @@ internal static class Program
         {
             RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), CaptureCommand.Create(), QuantizeCommand.Create(), NormCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
         };
+        HelpOfSubcommand.Use(root);
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            await Console.Error.WriteLineAsync($"tare: {(arguments.Length == 0 ? "give a command" : parsed.Errors[^1].Message.ReplaceLineEndings(" "))} (tare {(parsed.CommandResult.Command == root ? "" : $"{parsed.CommandResult.Command.Name} ")}--help)");
+            await Console.Error.WriteLineAsync($"tare: {(arguments.Length == 0 ? "give a command" : parsed.Errors[^1].Message.ReplaceLineEndings(" "))} (tare {HelpOfSubcommand.PathOf(parsed.CommandResult.Command)}--help)");
             return 2;
         }
         try

@@ -60,7 +60,7 @@ internal static class CpuOps
         Add<GroupLinear>((context, op, node, value) => new GroupLinearKernel(context, op, node, value));
         Add<ExpertLinear>((context, op, node, value) => new ExpertLinearKernel(context, op, node, value));
         Add<Pool>((context, op, node, value) => new PoolKernel(context, op.Kind, node, value));
-        Add<Attention>((context, op, node, value) => new AttentionKernel(context, op.Spec, node, value));
+        Add<Attention>((context, op, node, value) => op.Statistics ? new AttentionKernel<WithStatistics>(context, op.Spec, node, value) : new AttentionKernel<WithoutStatistics>(context, op.Spec, node, value));
     }
 
     /// <summary>Names of all ops that can run here, sorted; fused ones apart.</summary>

@@ -59,6 +59,7 @@ internal static class AttentionOps
                     for (int i = 0; i < output.Length; i++) output[i] += weight * value[i];
                 }
                 for (int i = 0; i < output.Length; i++) output[i] /= sum;
+                if (op.Statistics) Describe([.. scores.Select(s => Math.Exp(s - maximum) / sum)], sinks is null ? 0 : Math.Exp(sinks[h] - maximum) / sum, first, y, r * spec.Heads + h);
             }
 
             ReadOnlySpan<double> Key(int p, int head)
@@ -76,5 +77,13 @@ internal static class AttentionOps
                 return step.PageOf(step.SequenceOf[r], g, p).AsSpan((int)step.State.Layout.Kv.Groups[g].ValueOffset(index, p % KvLayout.PageTokens) + head * spec.ValueWidth, spec.ValueWidth);
             }
         }
+    }
+
+    // Statistics of the weights of the keys from a first position on, and of a learned sink (0 = none).
+    private static void Describe(double[] weights, double sink, int first, double[][] y, int at)
+    {
+        y[Attention.Entropy][at] = weights.Append(sink).Where(p => p > 0).Sum(p => -p * Math.Log(p));
+        y[Attention.Largest][at] = weights.Max();
+        y[Attention.First][at] = first == 0 ? weights[0] : 0;
     }
 }

@@ -5,6 +5,7 @@ using Tare.Capture.Statistics;
 using Tare.Execution;
 using Tare.Formats;
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 
 namespace Tare.Capture.Jobs;
 
@@ -34,6 +35,9 @@ public sealed record CaptureJobOptions
 
     /// <summary>Coordinates that the values are in: <c>raw</c>, or the name of a rewrite.</summary>
     public string Coordinates { get; init; } = "raw";
+
+    /// <summary>What the precision of the graph is called in the manifest.</summary>
+    public string Precision { get; init; } = "exact";
 }
 
 /// <summary>
@@ -49,8 +53,8 @@ public static class CaptureJob
         if (statistics == spec.Rows is not null) throw new ArgumentException("a job takes statistics or rows");
         var capture = spec.Apply(graph);
         long rows = sequences[^1].FirstRow + sequences[^1].Tokens.Length + options.Generate, chunks = (rows + PairwiseMerge.ChunkRows - 1) / PairwiseMerge.ChunkRows;
-        var identity = new CaptureIdentity(statistics ? "statistics" : "rows", HashModel(model), Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(GraphDump.ToText(graph)))), CaptureInput.Hash(sequences), sequences.Count, rows,
-            PairwiseMerge.ChunkRows, spec.Statistics ?? spec.Rows!, spec.Channels, options.Type.ToString(), options.Context, options.Generate, options.Coordinates);
+        var identity = new CaptureIdentity(statistics ? "statistics" : "rows", HashModel(model), options.Coordinates, options.Precision, CacheTypesOf(graph), Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(GraphDump.ToText(graph)))), CaptureInput.Hash(sequences), sequences.Count, rows,
+            PairwiseMerge.ChunkRows, spec.Statistics ?? spec.Rows!, spec.Channels, options.Type.ToString(), options.Context, options.Generate);
         var manifest = Resume(options, new CaptureManifest(CaptureManifest.CurrentSchema, identity, Path.GetFileName(model.Path.TrimEnd(Path.DirectorySeparatorChar)), options.InputName, backend.Device.Backend, options.Shard, options.Shards, []));
 
         long first = chunks * options.Shard / options.Shards, end = chunks * (options.Shard + 1) / options.Shards;
@@ -91,6 +95,8 @@ public static class CaptureJob
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    private static string CacheTypesOf(Graph graph) => string.Join(", ", graph.Ops.OfType<KvAppend>().Select(a => $"{a.KeyType}/{(a.ValueWidth == 0 ? a.KeyType : a.ValueType)}").Distinct().DefaultIfEmpty("none"));
 
     // What a manifest lists and the folder still holds unharmed is finished.
     private static CaptureManifest Resume(CaptureJobOptions options, CaptureManifest fresh)

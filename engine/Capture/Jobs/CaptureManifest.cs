@@ -8,6 +8,9 @@ namespace Tare.Capture.Jobs;
 /// <summary>What a capture was taken of; shards and resumed runs must agree in all of it.</summary>
 /// <param name="Kind"><c>statistics</c> or <c>rows</c>.</param>
 /// <param name="ModelSha256">Of the files that hold the tensors, one behind the other.</param>
+/// <param name="Coordinates"><c>raw</c>, or the rewrite that the values belong to (<c>norm:rms</c>).</param>
+/// <param name="Precision">Name of the precision.</param>
+/// <param name="CacheTypes">Element types of cached keys and values, as <c>F32/F32</c>; <c>none</c> without caches.</param>
 /// <param name="GraphSha256">Of the graph that ran (configuration, rewrites, precision) as text.</param>
 /// <param name="TokensSha256">Of all sequences.</param>
 /// <param name="Sequences">Their number.</param>
@@ -18,8 +21,7 @@ namespace Tare.Capture.Jobs;
 /// <param name="Type">Element type of rows.</param>
 /// <param name="Context">Longest sequence.</param>
 /// <param name="Generate">Tokens generated behind each sequence.</param>
-/// <param name="Coordinates"><c>raw</c>, or the rewrite that the values belong to.</param>
-public sealed record CaptureIdentity(string Kind, string ModelSha256, string GraphSha256, string TokensSha256, long Sequences, long Rows, int ChunkRows, string Sites, bool Channels, string Type, int Context, int Generate, string Coordinates);
+public sealed record CaptureIdentity(string Kind, string ModelSha256, string Coordinates, string Precision, string CacheTypes, string GraphSha256, string TokensSha256, long Sequences, long Rows, int ChunkRows, string Sites, bool Channels, string Type, int Context, int Generate);
 
 /// <summary>A finished chunk.</summary>
 public sealed record CaptureChunk(long Id, long FirstRow, long Rows, string File, string Sha256);
@@ -28,7 +30,7 @@ public sealed record CaptureChunk(long Id, long FirstRow, long Rows, string File
 public sealed record CaptureManifest(string Schema, CaptureIdentity Identity, string Model, string Input, string Device, int Shard, int Shards, IReadOnlyList<CaptureChunk> Chunks)
 {
     /// <summary>Name and version of the form.</summary>
-    public const string CurrentSchema = "tare-capture/1";
+    public const string CurrentSchema = "tare-capture/2";
 
     /// <summary>Name of the file in its folder.</summary>
     public const string FileName = "manifest.json";

@@ -44,6 +44,7 @@ public static class CaptureMerge
             ["tare.model"] = first.Model,
             ["tare.input"] = first.Input,
             ["tare.device"] = first.Device,
+            ["tare.coordinates"] = first.Identity.Coordinates,
             ["tare.parents"] = JsonSerializer.Serialize(chunks.OrderBy(c => c.Key).Select(c => new { id = c.Key, sha256 = c.Value.Chunk.Sha256 })),
             ["tare.rows"] = $"{chunks.Values.Sum(c => c.Chunk.Rows)}",
         });

@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using System.Threading.Channels;
 using Tare.Execution;
 
 namespace Tare.Capture.Running;
@@ -15,7 +14,7 @@ internal sealed class CaptureDrain : IDisposable
     private readonly IReadOnlyList<CaptureOutput> _outputs;
     private readonly OutputId[] _ids;
     private readonly int[] _first; // sites that are the same value are copied once
-    private readonly Channel<CaptureBlock> _full = Channel.CreateBounded<CaptureBlock>(Blocks), _empty = Channel.CreateBounded<CaptureBlock>(Blocks);
+    private readonly BlockQueue _full = new(Blocks), _empty = new(Blocks);
     private readonly ICaptureSink _sink;
     private readonly Thread _thread;
     private CaptureBlock? _current;
@@ -27,7 +26,7 @@ internal sealed class CaptureDrain : IDisposable
         (_outputs, _sink) = (outputs, sink);
         _ids = [.. outputs.Select(o => signature.Output(o.Output))];
         _first = [.. outputs.Select(o => outputs.TakeWhile(p => p.Output != o.Output).Count())];
-        for (int i = 0; i < Blocks; i++) _empty.Writer.TryWrite(new CaptureBlock(outputs, _first, blockRows));
+        for (int i = 0; i < Blocks; i++) _empty.Add(new CaptureBlock(outputs, _first, blockRows));
         _thread = new Thread(Drain) { IsBackground = true, Name = "tare capture" };
         _thread.Start();
     }
@@ -63,11 +62,7 @@ internal sealed class CaptureDrain : IDisposable
     public void Flush()
     {
         if (_current is { Rows: > 0 }) Hand();
-        var all = new List<CaptureBlock>();
-        if (_current is not null) all.Add(_current);
-        _current = null;
-        while (all.Count < Blocks) all.Add(Take());
-        foreach (var block in all) _empty.Writer.TryWrite(block);
+        _empty.WaitFor(_current is null ? Blocks : Blocks - 1);
         _fault?.Throw();
     }
 
@@ -92,7 +87,7 @@ internal sealed class CaptureDrain : IDisposable
     {
         if (_ended) return;
         _ended = true;
-        _full.Writer.Complete();
+        _full.End();
         _thread.Join();
     }
 
@@ -100,13 +95,13 @@ internal sealed class CaptureDrain : IDisposable
     {
         var block = _current!;
         _current = null;
-        if (!_full.Writer.TryWrite(block)) throw new InvalidOperationException("more blocks than there are");
+        _full.Add(block);
         _fault?.Throw();
     }
 
     private CaptureBlock Take()
     {
-        if (!_empty.Reader.TryRead(out var block)) block = _empty.Reader.ReadAsync().AsTask().GetAwaiter().GetResult();
+        var block = _empty.Take()!;
         block.Rows = 0;
         return block;
     }
@@ -114,19 +109,18 @@ internal sealed class CaptureDrain : IDisposable
     // After a fault blocks still come back, so that the producer does not hang before it learns of it.
     private void Drain()
     {
-        while (_full.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
-            while (_full.Reader.TryRead(out var block))
+        while (_full.Take() is { } block)
+        {
+            try
             {
-                try
-                {
-                    if (_fault is null)
-                        lock (_sink) _sink.Write(block);
-                }
-                catch (Exception e)
-                {
-                    _fault = ExceptionDispatchInfo.Capture(e);
-                }
-                _empty.Writer.TryWrite(block);
+                if (_fault is null)
+                    lock (_sink) _sink.Write(block);
             }
+            catch (Exception e)
+            {
+                _fault = ExceptionDispatchInfo.Capture(e);
+            }
+            _empty.Add(block);
+        }
     }
 }

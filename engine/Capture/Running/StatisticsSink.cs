@@ -9,7 +9,7 @@ public sealed class StatisticsSink : ICaptureSink
     private readonly int[] _same;                       // the first site that is the same value; itself for most
     private readonly Action<long, SiteStatistics[]>? _finished;
     private readonly RunningMerge _merge = new();
-    private readonly int[] _groups = new int[4096];
+    private readonly int[] _groups = new int[PairwiseMerge.ChunkRows], _distinct; // _distinct: sites that are their own _same
     private SiteStatistics[]? _chunk;
     private long _id = -1;
 
@@ -24,6 +24,7 @@ public sealed class StatisticsSink : ICaptureSink
         string[] names = [.. capture.Outputs.Select(o => o.Output)];
         string Key((int Record, int Rows) o) => $"{(o.Record < 0 ? "" : names[o.Record])}|{(o.Rows < 0 ? "" : names[o.Rows])}";
         _same = [.. _outputs.Select(o => Array.FindIndex(_outputs, other => Key(other) == Key(o)))];
+        _distinct = [.. Enumerable.Range(0, _same.Length).Where(s => _same[s] == s)];
 
         int Find(string name, CaptureLevel level) => outputs.Where(x => x.o.Site.Name == name && x.o.Level == level).Select(x => x.i).DefaultIfEmpty(-1).First();
     }
@@ -58,46 +59,51 @@ public sealed class StatisticsSink : ICaptureSink
     public void Complete()
     {
         End();
-        if (_finished is null) Result = _merge.Finish();
+        if (_finished is null && _merge.Finish() is { } all) Result = WithCopies(all);
     }
 
     internal static IReadOnlyList<SiteColumns> Columns(CaptureGraph capture)
-        => [.. capture.Outputs.Where(o => o.Level == CaptureLevel.Record || CaptureSpec.IsHeads(o.Site)).Select(o => new SiteColumns(o.Site.Name, o.Site.Width, o.Site.Partner is not null, CaptureSpec.IsHeads(o.Site),
+        => [.. capture.Outputs.Where(o => o.Level == CaptureLevel.Record || o.Site.IsHeads).Select(o => new SiteColumns(o.Site.Name, o.Site.Width, o.Site.Partner is not null, o.Site.IsHeads,
             o.Level == CaptureLevel.Record && capture.Outputs.Any(r => r.Site == o.Site && r.Level == CaptureLevel.Rows)))];
 
+    // Site by site, so that what a site has counted stays in cache.
     private void Push(CaptureBlock block, int first, int end)
     {
         for (int r = first; r < end; r++) _groups[r - first] = RowGroup.Of(block.Labels[r].Position, block.Labels[r].Phase);
-        Parallel.For(0, _outputs.Length, s =>
-        {
-            if (_same[s] != s) return;
-            var site = _chunk![s];
-            var (record, rows) = _outputs[s];
-            for (int r = first; r < end; r++)
-            {
-                int group = _groups[r - first];
-                if (record >= 0) site.PushRecord(block.Row(record, r), group);
-                if (rows < 0) continue;
-                if (site.Site.IsHeads) site.PushHeads(block.Row(rows, r), group);
-                else site.PushChannels(block.Row(rows, r), group);
-            }
-        });
+        foreach (int s in _distinct) Push(_chunk![s], _outputs[s], block, first, end);
+    }
+
+    private void Push(SiteStatistics site, (int Record, int Rows) outputs, CaptureBlock block, int first, int end)
+    {
+        if (outputs.Record >= 0)
+            for (int r = first; r < end; r++) site.PushRecord(block.Row(outputs.Record, r), _groups[r - first]);
+        if (outputs.Rows < 0) return;
+        if (site.Site.IsHeads)
+            for (int r = first; r < end; r++) site.PushHeads(block.Row(outputs.Rows, r), _groups[r - first]);
+        else
+            for (int r = first; r < end; r++) site.PushChannels(block.Row(outputs.Rows, r), _groups[r - first]);
     }
 
     private void Begin(long id)
     {
         End();
-        (_id, _chunk) = (id, [.. Sites.Select(s => new SiteStatistics(s))]);
+        _id = id;
+        _chunk = _merge.Reuse() ?? [.. Sites.Select(s => new SiteStatistics(s))];
     }
 
     private void End()
     {
         if (_chunk is null) return;
-        foreach (var site in _chunk) site.Finish();
-        for (int s = 0; s < _same.Length; s++)
-            if (_same[s] != s) _chunk[s] = _chunk[_same[s]].CopyAs(Sites[s]);
+        foreach (int s in _distinct) _chunk[s].Finish();
         if (_finished is null) _merge.Add(_chunk);
-        else _finished(_id, _chunk);
+        else
+        {
+            _finished(_id, WithCopies(_chunk));
+            _merge.Recycle(_chunk);
+        }
         _chunk = null;
     }
+
+    // A value that has several names is counted once and written under each.
+    private SiteStatistics[] WithCopies(SiteStatistics[] counted) => [.. counted.Select((site, s) => _same[s] == s ? site : counted[_same[s]].CopyAs(Sites[s]))];
 }

@@ -16,8 +16,7 @@ public sealed class ColumnMoments
         Columns = columns;
         _padded = Padded(columns);
         _values = new double[6 * _padded];
-        _values.AsSpan(4 * _padded, _padded).Fill(double.PositiveInfinity);
-        _values.AsSpan(5 * _padded, _padded).Fill(double.NegativeInfinity);
+        Clear();
     }
 
     /// <summary>Columns.</summary>
@@ -68,11 +67,41 @@ public sealed class ColumnMoments
         Count += later.Count;
     }
 
-    /// <summary>Adds rows to one column only; <see cref="AddCount"/> follows when all columns have them.</summary>
-    internal void Merge(int column, in Moments later) => this[column] = Moments.Merge(this[column], later);
+    /// <summary>Adds <paramref name="rows"/> rows that come after these: <paramref name="later"/> [6, padded] holds mean, M2, M3, M4, min, max of each column. The formulas of <see cref="Moments.Merge"/> on eight columns.</summary>
+    internal void Merge(int rows, ReadOnlySpan<double> later)
+    {
+        if (Count == 0) later[.._values.Length].CopyTo(_values);
+        else
+            for (int i = 0; i < _padded; i += Lanes) Merge(rows, later, i);
+        Count += rows;
+    }
 
-    /// <summary>Counts rows that every column has taken.</summary>
-    internal void AddCount(int rows) => Count += rows;
+    private void Merge(int rows, ReadOnlySpan<double> later, int at)
+    {
+        double a = Count, b = rows;
+        Vector512<double> na = Vector512.Create(a), nb = Vector512.Create(b), ab = na * nb, mean = A(0), d = B(later, 0) - mean, dn = d / Vector512.Create(a + b), m2a = A(1), m2b = B(later, 1), m3a = A(2), m3b = B(later, 2);
+        Vector512<double> three = Vector512.Create(3.0), four = Vector512.Create(4.0), six = Vector512.Create(6.0);
+        var m4 = A(3) + B(later, 3) + d * dn * dn * dn * ab * (na * na - ab + nb * nb) + six * dn * dn * (na * na * m2b + nb * nb * m2a) + four * dn * (na * m3b - nb * m3a);
+        Put(0, mean + dn * nb);
+        Put(1, m2a + m2b + d * dn * ab);
+        Put(2, m3a + m3b + d * dn * dn * ab * (na - nb) + three * dn * (na * m2b - nb * m2a));
+        Put(3, m4);
+        Put(4, Vector512.Min(A(4), B(later, 4)));
+        Put(5, Vector512.Max(A(5), B(later, 5)));
+
+        Vector512<double> A(int moment) => Vector512.Create<double>(_values.AsSpan(moment * _padded + at));
+        Vector512<double> B(ReadOnlySpan<double> source, int moment) => Vector512.Create(source[(moment * _padded + at)..]);
+        void Put(int moment, Vector512<double> value) => value.CopyTo(_values.AsSpan(moment * _padded + at));
+    }
+
+    /// <summary>Forgets all rows.</summary>
+    internal void Clear()
+    {
+        Count = 0;
+        _values.AsSpan(0, 4 * _padded).Clear();
+        _values.AsSpan(4 * _padded, _padded).Fill(double.PositiveInfinity);
+        _values.AsSpan(5 * _padded, _padded).Fill(double.NegativeInfinity);
+    }
 
     /// <summary>[columns, 7]: count, mean, M2, M3, M4, min, max.</summary>
     public void CopyTo(Span<double> target)

@@ -38,17 +38,31 @@ public static class PairwiseMerge
 public sealed class RunningMerge
 {
     private readonly Stack<(int Level, SiteStatistics[] Value)> _stack = new();
+    private readonly Stack<SiteStatistics[]> _spare = new();
 
-    /// <summary>Adds the next chunk.</summary>
+    /// <summary>Adds the next chunk, whose memory belongs to the merge from now on.</summary>
     public void Add(SiteStatistics[] chunk)
     {
         int level = 0;
         while (_stack.TryPeek(out var top) && top.Level == level)
         {
-            chunk = PairwiseMerge.Together(_stack.Pop().Value, chunk)!;
+            var later = chunk;
+            chunk = PairwiseMerge.Together(_stack.Pop().Value, later)!;
+            _spare.Push(later);
             level++;
         }
         _stack.Push((level, chunk));
+    }
+
+    /// <summary>Takes the memory of a chunk that is not merged here.</summary>
+    public void Recycle(SiteStatistics[] chunk) => _spare.Push(chunk);
+
+    /// <summary>A chunk without rows whose memory is free again, or null.</summary>
+    public SiteStatistics[]? Reuse()
+    {
+        if (!_spare.TryPop(out var spare)) return null;
+        foreach (var site in spare) site.Clear();
+        return spare;
     }
 
     /// <summary>All chunks together; nothing may be added afterwards.</summary>

@@ -13,8 +13,8 @@ public sealed record SiteColumns(string Name, int Width, bool HasPartner, bool I
 /// <summary>Statistics of one site: for each group the facts of its rows, all elements at once, channels or heads.</summary>
 public sealed class SiteStatistics
 {
-    private readonly double[] _facts; // scratch of a batch
-    private RowBatch?[]? _batches;    // [groups], until the statistics are finished
+    private double[]? _facts, _moments;    // scratch of a batch, or of a row of heads
+    private RowBatch?[]? _batches;         // [groups] rows that are not counted yet
 
     /// <summary>Nothing yet.</summary>
     public SiteStatistics(SiteColumns site)
@@ -25,8 +25,6 @@ public sealed class SiteStatistics
         Elements = [.. Enumerable.Repeat(Moments.Empty, RowGroup.Count)];
         Channels = site.HasChannels ? [.. Enumerable.Range(0, RowGroup.Count).Select(_ => new ChannelMoments(site.Width))] : null;
         Skipped = new long[RowGroup.Count];
-        _facts = new double[site.IsHeads ? ColumnMoments.Padded(columns) : RowFacts.Count * RowBatch.Rows];
-        _batches = site.IsHeads ? null : new RowBatch?[RowGroup.Count];
     }
 
     /// <summary>The site.</summary>
@@ -52,16 +50,34 @@ public sealed class SiteStatistics
             Skipped[group]++;
             return;
         }
-        var batch = _batches![group] ??= new RowBatch();
+        var batch = (_batches ??= new RowBatch?[RowGroup.Count])[group] ??= new RowBatch();
         batch.Add(record);
-        if (batch.Count == RowBatch.Rows) batch.Empty(Site.Width, _facts, Columns[group], ref Elements[group]);
+        if (batch.Count == RowBatch.Rows) Empty(batch, group);
     }
 
     /// <summary>Counts the rows of batches that are not full.</summary>
     public void Finish()
     {
-        for (int g = 0; g < RowGroup.Count; g++) _batches?[g]?.Empty(Site.Width, _facts, Columns[g], ref Elements[g]);
-        _batches = null;
+        for (int g = 0; g < RowGroup.Count; g++)
+            if (_batches?[g] is { } batch) Empty(batch, g);
+    }
+
+    /// <summary>Forgets all rows and keeps the memory.</summary>
+    internal void Clear()
+    {
+        for (int g = 0; g < RowGroup.Count; g++)
+        {
+            Columns[g].Clear();
+            Channels?[g].Clear();
+            _batches?[g]?.Clear();
+            (Elements[g], Skipped[g]) = (Moments.Empty, 0);
+        }
+    }
+
+    private void Empty(RowBatch batch, int group)
+    {
+        int padded = ColumnMoments.Padded(RowFacts.Count);
+        batch.Empty(Site.Width, _facts ??= new double[RowFacts.Count * RowBatch.Rows], _moments ??= new double[6 * padded], Columns[group], ref Elements[group]);
     }
 
     /// <summary>Adds one row's facts [at least <see cref="RowFacts.Count"/>, rounded up to vectors] in double, one by one.</summary>
@@ -81,9 +97,16 @@ public sealed class SiteStatistics
         return copy;
     }
 
-    /// <summary>Adds a row of one value a head.</summary>
+    /// <summary>Adds a row of one value a head; rows with NaN or infinite values are left out.</summary>
     public void PushHeads(ReadOnlySpan<float> values, int group)
     {
+        foreach (float x in values)
+            if (!float.IsFinite(x))
+            {
+                Skipped[group]++;
+                return;
+            }
+        _facts ??= new double[ColumnMoments.Padded(Site.Width)];
         for (int i = 0; i < values.Length; i++) _facts[i] = values[i];
         Columns[group].Push(_facts);
     }

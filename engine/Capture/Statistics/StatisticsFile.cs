@@ -7,7 +7,7 @@ namespace Tare.Capture.Statistics;
 
 /// <summary>
 /// Statistics as safetensors, chunk and merged file alike. <c>facts</c> F64 [sites, groups, facts, 7] (count, mean, M2, M3, M4, min, max), <c>elements</c> F64 [sites, groups, 7], <c>skipped</c> I64 [sites, groups];
-/// <c>heads/SITE</c> F64 [groups, heads, 7]; <c>channels/SITE</c> F64 [groups, 3, width] (mean, M2, largest magnitude) and <c>channels/SITE/count</c> I64 [groups]. Axes are named in the metadata.
+/// <c>heads/SITE</c> F64 [groups, heads, 7] and <c>heads/SITE/skipped</c> I64 [groups]; <c>channels/SITE</c> F64 [groups, 3, width] (mean, M2, largest magnitude) and <c>channels/SITE/count</c> I64 [groups]. Axes are named in the metadata.
 /// </summary>
 public sealed class StatisticsFile
 {
@@ -39,7 +39,11 @@ public sealed class StatisticsFile
         }
         foreach (var site in sites)
         {
-            if (site.Site.IsHeads) tensors.Add(F64($"heads/{site.Site.Name}", [groups, site.Site.Width, 7], [.. site.Columns.SelectMany(Flat)]));
+            if (site.Site.IsHeads)
+            {
+                tensors.Add(F64($"heads/{site.Site.Name}", [groups, site.Site.Width, 7], [.. site.Columns.SelectMany(Flat)]));
+                tensors.Add(I64($"heads/{site.Site.Name}/skipped", [groups], site.Skipped));
+            }
             if (site.Channels is null) continue;
             tensors.Add(F64($"channels/{site.Site.Name}", [groups, 3, site.Site.Width], [.. site.Channels.SelectMany(c => c.Values.ToArray())]));
             tensors.Add(I64($"channels/{site.Site.Name}/count", [groups], [.. site.Channels.Select(c => c.Count)]));
@@ -86,14 +90,14 @@ public sealed class StatisticsFile
         {
             var s = new SiteStatistics(site);
             double[] own = site.IsHeads ? Doubles(file, $"heads/{site.Name}", [RowGroup.Count, site.Width, 7]) : facts.AsSpan(row * RowGroup.Count * RowFacts.Count * 7, RowGroup.Count * RowFacts.Count * 7).ToArray();
+            double[]? ownSkipped = site.IsHeads ? Doubles(file, $"heads/{site.Name}/skipped", [RowGroup.Count]) : null;
             double[]? channels = site.HasChannels ? Doubles(file, $"channels/{site.Name}", [RowGroup.Count, 3, site.Width]) : null, counts = site.HasChannels ? Doubles(file, $"channels/{site.Name}/count", [RowGroup.Count]) : null;
             for (int g = 0, size = own.Length / RowGroup.Count; g < RowGroup.Count; g++)
             {
                 s.Columns[g] = ColumnMoments.From(own.AsSpan(g * size, size));
                 if (channels is not null) s.Channels![g] = ChannelMoments.From((long)counts![g], channels.AsSpan(g * 3 * site.Width, 3 * site.Width));
-                if (site.IsHeads) continue;
-                s.Elements[g] = ColumnMoments.Read(elements.AsSpan((row * RowGroup.Count + g) * 7));
-                s.Skipped[g] = (long)skipped[row * RowGroup.Count + g];
+                s.Skipped[g] = (long)(site.IsHeads ? ownSkipped![g] : skipped[row * RowGroup.Count + g]);
+                if (!site.IsHeads) s.Elements[g] = ColumnMoments.Read(elements.AsSpan((row * RowGroup.Count + g) * 7));
             }
             if (!site.IsHeads) row++;
             sites.Add(s);

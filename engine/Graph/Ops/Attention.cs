@@ -5,14 +5,21 @@ namespace Tare.Graphs.Ops;
 
 /// <summary>Attention of the rows over their sequence. Inputs: q [Rows, Heads · KeyWidth] and either a cache version, or k and v of this step's rows (no state).</summary>
 /// <param name="Spec">Heads, scale, mask, window.</param>
-public sealed record Attention(AttentionSpec Spec) : Op
+/// <param name="Statistics">
+/// Also gives three values [Rows, Heads] about the weights p of each head: entropy −Σ p ln p in nats, the largest weight of a key, the weight of the key at position 0 (0 where it is not seen). A learned sink is one more
+/// outcome of the entropy; its weight is missing in the sum of the others, and it is no key.
+/// </param>
+public sealed record Attention(AttentionSpec Spec, bool Statistics = false) : Op
 {
+    /// <summary>Outputs of the statistics.</summary>
+    public const int Entropy = 1, Largest = 2, First = 3;
+
     /// <inheritdoc/>
     public override IEnumerable<Weight> Weights => Spec.Sinks is null ? [] : [Spec.Sinks];
 
     /// <inheritdoc/>
     public override string Attributes => $"{Spec.Heads}/{Spec.KvHeads} heads of {Spec.KeyWidth}/{Spec.ValueWidth}, {Spec.Mask}, scale {Spec.Scale:G6}" + (Spec.Window is null ? "" : $", window {Spec.Window}")
-        + (Spec.SoftCap is null ? "" : $", cap {Spec.SoftCap}") + (Spec.AlibiSlopes.IsEmpty ? "" : ", ALiBi") + (Spec.ValueFromKey ? ", value from key" : "") + (Spec.Sinks is null ? "" : ", sinks");
+        + (Spec.SoftCap is null ? "" : $", cap {Spec.SoftCap}") + (Spec.AlibiSlopes.IsEmpty ? "" : ", ALiBi") + (Spec.ValueFromKey ? ", value from key" : "") + (Spec.Sinks is null ? "" : ", sinks") + (Statistics ? ", statistics" : "");
 
     /// <inheritdoc/>
     public override ImmutableArray<ValueInfo> Infer(ReadOnlySpan<ValueInfo> inputs)
@@ -38,6 +45,7 @@ public sealed record Attention(AttentionSpec Spec) : Op
             Expect(!s.ValueFromKey, "values can't come from keys without a cache");
             Expect(inputs[1] == ValueInfo.F32(RowAxis.Rows, keys) && inputs[2] == ValueInfo.F32(RowAxis.Rows, values), $"keys and values are {inputs[1]}, {inputs[2]}");
         }
-        return [ValueInfo.F32(RowAxis.Rows, s.Heads * s.ValueWidth)];
+        ValueInfo result = ValueInfo.F32(RowAxis.Rows, s.Heads * s.ValueWidth), heads = ValueInfo.F32(RowAxis.Rows, s.Heads);
+        return Statistics ? [result, heads, heads, heads] : [result];
     }
 }

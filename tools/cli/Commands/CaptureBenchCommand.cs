@@ -18,15 +18,16 @@ internal static class CaptureBenchCommand
             depth = new("-d", "--n-depth") { Description = "Cached tokens before." }, rounds = new("-r", "--rounds") { Description = "Rounds of off on on off.", DefaultValueFactory = _ => 15 };
         var sites = new Option<string>("--sites") { Description = "Sites of the statistics.", DefaultValueFactory = _ => SiteNames.Stream };
         var channels = new Option<bool>("--channels") { Description = "Statistics of every channel too." };
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType(), norm = SharedOptions.Norm();
         var json = SharedOptions.Json();
         var threads = SharedOptions.Threads();
-        var command = new Command("bench", "Measure what a capture costs.") { model, prompt, generate, depth, rounds, sites, channels, precision, threads, json };
+        var command = new Command("bench", "Measure what a capture costs.") { model, prompt, generate, depth, rounds, sites, channels, precision, keyType, valueType, norm, threads, json };
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int p = arguments.GetValue(prompt), n = arguments.GetValue(generate), d = arguments.GetValue(depth);
             if (p < 0 || n < 0 || d < 0 || p + n == 0 || arguments.GetValue(rounds) < 2) throw new UsageException("bench: give -p or -n, and at least 2 rounds");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(file));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(ArchitectureRegistry.Build(file), arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
             using var weights = backend.CreateWeightStore();
             using var bench = new CaptureOverhead(backend, graph, weights, new CaptureSpec { Statistics = arguments.GetValue(sites), Channels = arguments.GetValue(channels) }, d + Math.Max(p, n));

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tare.Capture;
 using Tare.Capture.Jobs;
 using Tare.Formats;
+using Tare.Graphs;
 using Tare.Models;
 using Tare.Tokenizers;
 
@@ -22,9 +23,10 @@ internal static class CaptureCommand
         var shard = new Option<string?>("--shard") { Description = "Part i of n, from 0, as i/n; /n takes i from JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID. Default: SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT, else 0/1." };
         var generate = new Option<int>("--generate") { Description = "Tokens to generate (greedily, always all) behind each sequence; their rows are captured too." };
         var context = new Option<int>("-c", "--context") { Description = "Longest sequence, with what is generated; longer texts are cut.", DefaultValueFactory = _ => 512 };
+        Option<string?> keyType = SharedOptions.KeyType(), valueType = SharedOptions.ValueType(), norm = SharedOptions.Norm();
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();
-        var command = new Command("capture", "Capture statistics or rows of the residual stream.") { file, model, sites, statistics, raw, channels, type, shard, generate, context, precision, threads, noMap, json, output };
+        var command = new Command("capture", "Capture statistics or rows of the residual stream.") { file, model, sites, statistics, raw, channels, type, shard, generate, context, precision, keyType, valueType, norm, threads, noMap, json, output };
         foreach (var sub in new[] { CaptureSitesCommand.Create(), CaptureMergeCommand.Create(), CaptureShowCommand.Create(), CaptureExportCommand.Create(), CaptureBenchCommand.Create() }) command.Subcommands.Add(sub);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
@@ -33,7 +35,9 @@ internal static class CaptureCommand
             if (arguments.GetValue(generate) < 0) throw new UsageException($"--generate {arguments.GetValue(generate)}: give at least 0");
             var (part, parts) = Shard(arguments.GetValue(shard));
             using var opened = ModelFile.Open(arguments.GetValue(model)!, new OpenOptions { Map = !arguments.GetValue(noMap) });
-            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, ArchitectureRegistry.Build(opened));
+            Graph own = ArchitectureRegistry.Build(opened), rewritten = SharedOptions.WithNorms(own, arguments.GetValue(norm));
+            var graph = SharedOptions.Graph(arguments.GetValue(precision)!, rewritten, arguments.GetValue(keyType), arguments.GetValue(valueType));
+            string coordinates = SharedOptions.Coordinates(own, rewritten, arguments.GetValue(norm));
             string name = arguments.GetValue(file)!;
             int window = Math.Min(arguments.GetValue(context), ContextLength.Choose(opened, graph, null));
             if (arguments.GetResult(context) is { Implicit: false }) window = ContextLength.Choose(opened, graph, arguments.GetValue(context));
@@ -49,12 +53,14 @@ internal static class CaptureCommand
                 Context = window,
                 Generate = arguments.GetValue(generate),
                 Type = arguments.GetValue(type) == "bf16" ? TensorType.BF16 : TensorType.F32,
+                Coordinates = coordinates,
+                Precision = arguments.GetValue(precision)!,
                 InputName = name == "-" ? "stdin" : Path.GetFileName(name),
             }, new ChunkReport(), cancel);
             Progress.End();
             long rows = manifest.Chunks.Sum(c => c.Rows);
-            if (arguments.GetValue(json)) Console.Out.WriteLine(JsonSerializer.Serialize(new { folder = arguments.GetValue(output), shard = part, shards = parts, sequences = manifest.Identity.Sequences, rows, chunks = manifest.Chunks.Count }));
-            else Console.Out.WriteLine($"{rows} rows of {manifest.Identity.Rows} in {manifest.Chunks.Count} chunks, {manifest.Identity.Sequences} sequences");
+            if (arguments.GetValue(json)) Console.Out.WriteLine(JsonSerializer.Serialize(new { folder = arguments.GetValue(output), shard = part, shards = parts, sequences = manifest.Identity.Sequences, rows, chunks = manifest.Chunks.Count, coordinates }));
+            else Console.Out.WriteLine($"{rows} rows of {manifest.Identity.Rows} in {manifest.Chunks.Count} chunks, {manifest.Identity.Sequences} sequences{(coordinates == "raw" ? "" : $"; coordinates {coordinates}")}");
             return 0;
         }));
         return command;
@@ -72,7 +78,7 @@ internal static class CaptureCommand
         }
     }
 
-    private static int Vocabulary(Tare.Graphs.Graph graph) => (int)Math.Min(int.MaxValue, graph.Nodes.Select(n => n.Op).OfType<Tare.Graphs.Ops.Embed>().First().Table.Rows);
+    private static int Vocabulary(Graph graph) => (int)Math.Min(int.MaxValue, graph.Nodes.Select(n => n.Op).OfType<Tare.Graphs.Ops.Embed>().First().Table.Rows);
 
     private sealed class ChunkReport : IProgress<(long Done, long Total)>
     {

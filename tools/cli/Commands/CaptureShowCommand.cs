@@ -66,13 +66,26 @@ internal static class CaptureShowCommand
     private static void Print(Shelf model, int[] groups)
     {
         long rows = model.Sites.Count == 0 ? 0 : groups.Sum(g => model.Sites[0].Columns[g].Count);
-        Console.Out.WriteLine($"{model.Name}: {rows} rows of {string.Join(", ", groups.Select(g => RowGroup.Names[g]))}; means over rows");
+        string coordinates = model.Metadata.GetValueOrDefault("tare.coordinates", "raw");
+        Console.Out.WriteLine($"{model.Name}: {rows} rows of {string.Join(", ", groups.Select(g => RowGroup.Names[g]))}; means over rows{(coordinates == "raw" ? "" : $"; coordinates {coordinates}")}");
         if (model.Sites.Any(s => !s.Site.IsHeads)) Console.Out.WriteLine($"{"site",-30}{string.Concat(Titles.Select(t => t.PadLeft(13)))}");
         foreach (var site in model.Sites.Where(s => !s.Site.IsHeads))
             Console.Out.WriteLine($"{site.Site.Name,-30}{string.Concat(Shown.Select(f => (RowFacts.NeedsPartner(f) && !site.Site.HasPartner ? "" : Show(DepthPlots.Mean(site, f, groups))).PadLeft(13)))}");
-        foreach (var site in model.Sites.Where(s => s.Site.IsHeads))
-            Console.Out.WriteLine($"{site.Site.Name,-30}{string.Concat(Enumerable.Range(0, site.Site.Width).Select(h => Show(DepthPlots.Together(site, h, groups) is { Count: > 0 } m ? m.Mean : double.NaN).PadLeft(10)))}");
+        PrintHeads([.. model.Sites.Where(s => s.Site.IsHeads)], groups);
         foreach (var site in model.Sites.Where(s => s.Skipped.Sum() > 0)) Console.Out.WriteLine($"{site.Site.Name}: {site.Skipped.Sum()} rows hold NaN or infinite elements and are left out");
+    }
+
+    // A line for each statistic of attention: all heads together, the lowest and the highest with their numbers, then every head.
+    private static void PrintHeads(IReadOnlyList<SiteStatistics> sites, int[] groups)
+    {
+        if (sites.Count == 0) return;
+        Console.Out.WriteLine($"{"heads",-30}{"mean",13}{"lowest (head)",18}{"highest (head)",18}  each head");
+        foreach (var site in sites)
+        {
+            double[] heads = [.. Enumerable.Range(0, site.Site.Width).Select(h => DepthPlots.Together(site, h, groups) is { Count: > 0 } m ? m.Mean : double.NaN)];
+            int low = Array.IndexOf(heads, heads.Min()), high = Array.IndexOf(heads, heads.Max());
+            Console.Out.WriteLine($"{site.Site.Name,-30}{Show(heads.Average()),13}{$"{Show(heads[low])} ({low})",18}{$"{Show(heads[high])} ({high})",18}{string.Concat(heads.Select(h => Show(h).PadLeft(9)))}");
+        }
     }
 
     private static string Show(double value) => double.IsNaN(value) ? "-" : value != 0 && Math.Abs(value) is < 1e-3 or >= 1e6 ? value.ToString("0.00e0", CultureInfo.InvariantCulture) : value.ToString("0.####", CultureInfo.InvariantCulture);

@@ -74,6 +74,9 @@ internal static class SharedOptions
     /// <summary>Names of precisions.</summary>
     public static string[] Precisions { get; } = [Exact, Fast, Float64];
 
+    /// <summary>Coordinates of a graph that <c>--norm</c> gave: <c>raw</c> where it is what the file has.</summary>
+    public static string Coordinates(Graph file, Graph rewritten, string? norm) => norm is null || GraphDump.ToText(file) == GraphDump.ToText(rewritten) ? "raw" : $"norm:{norm}";
+
     /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
     public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());
 

@@ -8,11 +8,11 @@ namespace Tare.Backends.Cpu.Kernels;
 /// softmax(scale · q kᵀ …) v over pages, block of keys by block, without a matrix of all scores. Items of work are (sequence, some rows, key head): the queries of an item share its keys. With few items
 /// (generation) the key blocks are shared out too and merged in a second phase – in the same order, so with the same bits.
 /// </summary>
-internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
+internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable where TVariant : struct, IAttentionVariant
 {
     private readonly KernelContext _context;
     private readonly AttentionSpec _spec;
-    private readonly AttentionTile _tile;
+    private readonly AttentionTile<TVariant> _tile;
     private readonly float* _q, _y; // [rows, Heads · KeyWidth], [rows, Heads · ValueWidth]
     private readonly int _layer, _headsPerItem, _rowsPerItem, _headParts;
     private NativeBuffer<float>? _states; // [items, blocks, queries of a tile, StateElements]
@@ -25,12 +25,15 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
         _y = context.Pointer(value);
         bool cached = node.Inputs.Length == 2;
         _layer = cached ? ((KvAppend)context.Graph.OpOf(node.Inputs[1])).Layer : -1;
-        _tile = new AttentionTile(spec, spec.Sinks is null ? null : context.Weights.Values(spec.Sinks).Pointer, cached ? null : context.Input(node, 1), cached ? null : context.Input(node, 2));
+        var statistics = TVariant.TakesStatistics ? new AttentionStatistics(spec.Heads, Statistic(Attention.Entropy), Statistic(Attention.Largest), Statistic(Attention.First)) : null;
+        _tile = new AttentionTile<TVariant>(spec, spec.Sinks is null ? null : context.Weights.Values(spec.Sinks).Pointer, cached ? null : context.Input(node, 1), cached ? null : context.Input(node, 2), statistics);
         int perKey = spec.Heads / spec.KvHeads;
-        _headsPerItem = Math.Min(perKey, AttentionTile.MaxQueries);
+        _headsPerItem = Math.Min(perKey, AttentionQueries.Most);
         _headParts = (perKey + _headsPerItem - 1) / _headsPerItem;
-        _rowsPerItem = AttentionTile.MaxQueries / _headsPerItem;
+        _rowsPerItem = AttentionQueries.Most / _headsPerItem;
         context.ReserveScratch(_tile.ScratchBytes);
+
+        float* Statistic(int output) => context.Pointer(new Value(value.Node, output));
     }
 
     public override int Phases(CpuStep step, int threads) => Work(step, threads).Split ? 2 : 1;
@@ -38,7 +41,7 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
         var (items, blocks, split) = Work(step, threads);
-        long stateSize = (long)AttentionTile.MaxQueries * _tile.StateElements;
+        long stateSize = (long)AttentionQueries.Most * _tile.StateElements;
         if (split && phase == 0) Reserve(items * blocks * stateSize);
         int number = 0;
         for (int s = 0; s < step.SequenceCount; s++)
@@ -71,7 +74,7 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
         for (int s = 0; s < step.SequenceCount; s++)
         {
             items += Items(step.Sequences[s]);
-            blocks = Math.Max(blocks, (step.Sequences[s].FirstPosition + step.Sequences[s].Rows + AttentionTile.BlockKeys - 1) / AttentionTile.BlockKeys);
+            blocks = Math.Max(blocks, (step.Sequences[s].FirstPosition + step.Sequences[s].Rows + AttentionQueries.BlockKeys - 1) / AttentionQueries.BlockKeys);
         }
         return (items, blocks, threads > 1 && items < 4 * threads && blocks > 1);
     }
@@ -127,6 +130,12 @@ internal sealed unsafe class AttentionKernel : CpuKernel, IDisposable
 /// <param name="YAddress">First output [ValueWidth].</param>
 internal readonly unsafe record struct AttentionQueries(int Sequence, int Group, int LayerIndex, int KvHead, int FirstHead, int Heads, int Rows, int Position, int Lowest, int Highest, int Start, int RowOffset, nint QAddress, nint YAddress)
 {
+    /// <summary>Queries of an item at most.</summary>
+    public const int Most = 32;
+
+    /// <summary>Keys of a block.</summary>
+    public const int BlockKeys = 256;
+
     public AttentionQueries(int sequence, int group, int layerIndex, int kvHead, int firstHead, int heads, int rows, int position, int lowest, int highest, int start, int rowOffset, float* q, float* y)
         : this(sequence, group, layerIndex, kvHead, firstHead, heads, rows, position, lowest, highest, start, rowOffset, (nint)q, (nint)y) { }
 
@@ -136,7 +145,7 @@ internal readonly unsafe record struct AttentionQueries(int Sequence, int Group,
 
     public int Count => Rows * Heads;
 
-    public int FirstBlock => Lowest / AttentionTile.BlockKeys;
+    public int FirstBlock => Lowest / BlockKeys;
 
-    public int LastBlock => Highest / AttentionTile.BlockKeys;
+    public int LastBlock => Highest / BlockKeys;
 }

@@ -11,17 +11,11 @@ namespace Tare.Backends.Cpu.Kernels;
 /// states merge in ascending order (Dao et al. 2022, arXiv 2205.14135, section 3.1). Masked keys leave by select, so pages may hold anything there.
 /// </summary>
 /// <remarks>All queries that share a key head go together, so a page's keys and values are read, and widened to F32, once for them; the next page is asked for meanwhile.</remarks>
-internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, float* stepKeys, float* stepValues)
+internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* sinks, float* stepKeys, float* stepValues, AttentionStatistics? statistics) where TVariant : struct, IAttentionVariant
 {
-    /// <summary>Queries of a tile.</summary>
-    public const int MaxQueries = 32;
-
-    /// <summary>Keys of a block.</summary>
-    public const int BlockKeys = 256;
-
-    private const int Page = KvLayout.PageTokens;
+    private const int Page = KvLayout.PageTokens, MaxQueries = AttentionQueries.Most, BlockKeys = AttentionQueries.BlockKeys;
     private const int ScoreStride = BlockKeys + 16; // not a power of two, so that rows don't fall on the same lines of a cache
-    private const int Sums = 16;                    // of a state: largest score, sum of weights, a gap, then the weighted sum of values
+    private const int Sums = 16;                    // of a state: largest score, sum of weights, room for statistics, then the weighted sum of values
 
     private readonly int _columns = (spec.ValueWidth + Lanes.Count - 1) / Lanes.Count * Lanes.Count;
     private readonly SourceOfPages _source = new(spec, stepKeys, stepValues);
@@ -157,15 +151,23 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
             largest = Vector512.Max(largest, IsWhole(i) ? s : Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), s, none));
         }
         float maximum = Lanes.Max(largest);
-        var sum = Vector512<float>.Zero;
+        Vector512<float> sum = Vector512<float>.Zero, spread = sum;
         for (int i = from; i <= to; i += Lanes.Count)
         {
-            var weight = Functions.Exp(Vector512.Load(scores + i) - Vector512.Create(maximum));
-            if (!IsWhole(i)) weight = Vector512.ConditionalSelect(Lanes.Mask(low - blockStart - i, high - blockStart - i), weight, Vector512<float>.Zero);
+            var distance = Vector512.Load(scores + i) - Vector512.Create(maximum);
+            var weight = Functions.Exp(distance);
+            if (!IsWhole(i))
+            {
+                var seen = Lanes.Mask(low - blockStart - i, high - blockStart - i);
+                weight = Vector512.ConditionalSelect(seen, weight, Vector512<float>.Zero);
+                if (TVariant.TakesStatistics) distance = Vector512.ConditionalSelect(seen, distance, Vector512<float>.Zero);
+            }
             weight.Store(scores + i);
             sum += weight;
+            if (TVariant.TakesStatistics) spread = AttentionStatistics.Add(spread, weight, distance);
         }
         (state[0], state[1]) = (maximum, Lanes.Sum(sum));
+        if (TVariant.TakesStatistics) AttentionStatistics.Describe(state, spread, low == 0 ? scores[0] : 0);
 
         bool IsWhole(int i) => blockStart + i >= low && blockStart + i + Lanes.Count - 1 <= high;
     }
@@ -177,6 +179,7 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
             float* state = total + (long)q * StateElements;
             (state[0], state[1]) = sinks is null ? (float.NegativeInfinity, 0) : (sinks[queries.FirstHead + q % queries.Heads], 1);
             new Span<float>(state + Sums, _columns).Clear();
+            if (TVariant.TakesStatistics) AttentionStatistics.Clear(state);
         }
     }
 
@@ -188,6 +191,7 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
             if (b[1] == 0) continue;
             float maximum = MathF.Max(a[0], b[0]);
             float keep = a[1] == 0 ? 0 : Functions.Exp(Vector512.Create(a[0] - maximum))[0], add = Functions.Exp(Vector512.Create(b[0] - maximum))[0];
+            if (TVariant.TakesStatistics) AttentionStatistics.Merge(a, b, maximum, keep, add);
             (a[0], a[1]) = (maximum, MathF.FusedMultiplyAdd(b[1], add, a[1] * keep));
             for (int i = Sums; i < StateElements; i += Lanes.Count)
                 Vector512.FusedMultiplyAdd(Vector512.Load(b + i), Vector512.Create(add), Vector512.Load(a + i) * Vector512.Create(keep)).Store(a + i);
@@ -200,6 +204,7 @@ internal sealed unsafe class AttentionTile(AttentionSpec spec, float* sinks, flo
         {
             float* a = total + (long)q * StateElements, y = queries.Y + (long)(q / queries.Heads) * spec.Heads * spec.ValueWidth + q % queries.Heads * spec.ValueWidth;
             for (int i = 0; i < spec.ValueWidth; i += Lanes.Count) Lanes.Store(Vector512.Load(a + Sums + i) / Vector512.Create(a[1]), y + i, spec.ValueWidth - i);
+            if (TVariant.TakesStatistics) statistics!.Write(a, queries.Position + queries.RowOffset + q / queries.Heads, queries.FirstHead + q % queries.Heads);
         }
     }
 }

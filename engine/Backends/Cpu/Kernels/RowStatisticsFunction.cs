@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Graphs;
@@ -5,20 +7,20 @@ using Tare.Graphs.Ops;
 
 namespace Tare.Backends.Cpu.Kernels;
 
-/// <summary>The record of each row of [rows, width] → [rows, 16], in two passes over a row that is still in cache: sums and extremes, then the central moments about the mean of the first.</summary>
+/// <summary>The record of each row of [rows, width] → [rows, 16], in two passes over a row that is still in cache: all sums and extremes at once, then the central moments about the mean of the first.</summary>
 /// <remarks>
-/// Sums run over 2 × 16 lanes in index order, then the fixed tree. Counting (elements that are no numbers, outliers) and the index of the largest element cost a third pass only where there is something to count, and an
-/// early exit.
+/// Sums run over 2 × 16 lanes in index order, the end of the row (padded with zeros) on the first 16, then the fixed tree. The end is read before the loop: a call behind it would keep the sums in memory. A third pass looks for
+/// the index of the largest element up to where it is found; outliers and elements that are no numbers are counted only where there are some.
 /// </remarks>
 internal sealed unsafe class RowStatisticsFunction : RowFunction
 {
     private readonly float* _probes; // [count, width] or null
-    private readonly int _width, _probeCount;
+    private readonly int _width, _whole, _probeCount; // _whole: elements in whole vectors
     private readonly bool _hasPartner;
 
     public RowStatisticsFunction(KernelContext context, RowStatistics op, int width, bool hasPartner)
     {
-        (_width, _hasPartner) = (width, hasPartner);
+        (_width, _whole, _hasPartner) = (width, width / Lanes.Count * Lanes.Count, hasPartner);
         _probes = op.Probes is null ? null : context.Weights.Values(op.Probes).Pointer;
         _probeCount = op.Probes is null ? 0 : (int)op.Probes.Rows;
     }
@@ -28,20 +30,24 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
         for (int r = 0; r < count; r++)
         {
             float* values = x[0][r], record = y[0][r];
-            new Span<float>(record, RowRecord.Words).Clear();
-            Sums(values, record);
-            Moments(values, record);
+            Vector512<float>.Zero.Store(record);
+            var end = End(values);
+            if (_hasPartner) SumsOfPair(values, x[1][r], end, End(x[1][r]), record);
+            else Sums(values, end, record);
+            Moments(values, end, record);
             Count(values, record);
-            if (_hasPartner) Compare(values, x[1][r], record);
             for (int p = 0; p < _probeCount; p++) record[RowRecord.Probe0 + p] = Products.Dot(_probes + (long)p * _width, values, _width);
         }
     }
 
-    private void Sums(float* x, float* record)
+    // What is left behind the whole vectors, with zeros behind it.
+    private Vector512<float> End(float* x) => _whole < _width ? Lanes.Load(x + _whole, _width - _whole) : default;
+
+    private void Sums(float* x, Vector512<float> end, float* record)
     {
         Vector512<float> sumA = default, sumB = default, squaresA = default, squaresB = default, absoluteA = default, absoluteB = default, largestA = default, largestB = default;
         int i = 0;
-        for (; i + 32 <= _width; i += 32)
+        for (; i <= _whole - 32; i += 32)
         {
             Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16);
             sumA += a;
@@ -55,28 +61,70 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
             largestA = Vector512.MaxNative(largestA, a);
             largestB = Vector512.MaxNative(largestB, b);
         }
-        for (; i < _width; i += Lanes.Count)
+        var last = i < _whole ? Vector512.Load(x + i) : default;
+        sumA = sumA + last + end;
+        squaresA = Vector512.FusedMultiplyAdd(end, end, Vector512.FusedMultiplyAdd(last, last, squaresA));
+        absoluteA = absoluteA + Vector512.Abs(last) + Vector512.Abs(end);
+        largestA = Vector512.MaxNative(largestA, Vector512.MaxNative(Vector512.Abs(last), Vector512.Abs(end)));
+        Write(record, sumA + sumB, squaresA + squaresB, absoluteA + absoluteB, Vector512.MaxNative(largestA, largestB));
+    }
+
+    // The same sums of x, and those of x beside its partner.
+    private void SumsOfPair(float* x, float* partner, Vector512<float> end, Vector512<float> partnerEnd, float* record)
+    {
+        Vector512<float> sumA = default, sumB = default, squaresA = default, squaresB = default, absoluteA = default, absoluteB = default, largestA = default, largestB = default, productA = default, productB = default, energyA = default, energyB = default;
+        int i = 0;
+        for (; i <= _whole - 32; i += 32)
         {
-            var a = Lanes.Load(x + i, _width - i);
+            Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16), c = Vector512.Load(partner + i), d = Vector512.Load(partner + i + 16);
             sumA += a;
+            sumB += b;
             squaresA = Vector512.FusedMultiplyAdd(a, a, squaresA);
+            squaresB = Vector512.FusedMultiplyAdd(b, b, squaresB);
+            productA = Vector512.FusedMultiplyAdd(a, c, productA);
+            productB = Vector512.FusedMultiplyAdd(b, d, productB);
+            energyA = Vector512.FusedMultiplyAdd(c, c, energyA);
+            energyB = Vector512.FusedMultiplyAdd(d, d, energyB);
             a = Vector512.Abs(a);
+            b = Vector512.Abs(b);
             absoluteA += a;
+            absoluteB += b;
             largestA = Vector512.MaxNative(largestA, a);
+            largestB = Vector512.MaxNative(largestB, b);
         }
-        record[RowRecord.Mean] = Lanes.Sum(sumA + sumB) / _width;
-        record[RowRecord.MeanSquare] = Lanes.Sum(squaresA + squaresB) / _width;
-        record[RowRecord.MeanAbsolute] = Lanes.Sum(absoluteA + absoluteB) / _width;
-        record[RowRecord.Largest] = Lanes.Max(Vector512.MaxNative(largestA, largestB));
+        Vector512<float> last = default, partnerLast = default;
+        if (i < _whole) (last, partnerLast) = (Vector512.Load(x + i), Vector512.Load(partner + i));
+        sumA = sumA + last + end;
+        squaresA = Vector512.FusedMultiplyAdd(end, end, Vector512.FusedMultiplyAdd(last, last, squaresA));
+        productA = Vector512.FusedMultiplyAdd(end, partnerEnd, Vector512.FusedMultiplyAdd(last, partnerLast, productA));
+        energyA = Vector512.FusedMultiplyAdd(partnerEnd, partnerEnd, Vector512.FusedMultiplyAdd(partnerLast, partnerLast, energyA));
+        absoluteA = absoluteA + Vector512.Abs(last) + Vector512.Abs(end);
+        largestA = Vector512.MaxNative(largestA, Vector512.MaxNative(Vector512.Abs(last), Vector512.Abs(end)));
+        Write(record, sumA + sumB, squaresA + squaresB, absoluteA + absoluteB, Vector512.MaxNative(largestA, largestB));
+        record[RowRecord.Energy] = Lanes.Sum(squaresA + squaresB);
+        record[RowRecord.Product] = Lanes.Sum(productA + productB);
+        record[RowRecord.PartnerEnergy] = Lanes.Sum(energyA + energyB);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Write(float* record, Vector512<float> sum, Vector512<float> squares, Vector512<float> absolute, Vector512<float> largest)
+    {
+        record[RowRecord.Mean] = Lanes.Sum(sum) / _width;
+        record[RowRecord.MeanSquare] = Lanes.Sum(squares) / _width;
+        record[RowRecord.MeanAbsolute] = Lanes.Sum(absolute) / _width;
+        var eight = Vector256.MaxNative(largest.GetLower(), largest.GetUpper());
+        var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
+        four = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        record[RowRecord.Largest] = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)))[0];
     }
 
     // About the rounded mean; what that is off by (the first moment about it) is taken out again in double.
-    private void Moments(float* x, float* record)
+    private void Moments(float* x, Vector512<float> end, float* record)
     {
         var mean = Vector512.Create(record[RowRecord.Mean]);
         Vector512<float> firstA = default, firstB = default, secondA = default, secondB = default, thirdA = default, thirdB = default, fourthA = default, fourthB = default;
         int i = 0;
-        for (; i + 32 <= _width; i += 32)
+        for (; i <= _whole - 32; i += 32)
         {
             Vector512<float> a = Vector512.Load(x + i) - mean, b = Vector512.Load(x + i + 16) - mean, a2 = a * a, b2 = b * b;
             firstA += a;
@@ -88,22 +136,19 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
             fourthA = Vector512.FusedMultiplyAdd(a2, a2, fourthA);
             fourthB = Vector512.FusedMultiplyAdd(b2, b2, fourthB);
         }
-        for (; i < _width; i += Lanes.Count)
-        {
-            int count = _width - i;
-            var a = Lanes.Load(x + i, count) - mean;
-            if (count < Lanes.Count) a = Vector512.ConditionalSelect(Lanes.Mask(0, count - 1), a, Vector512<float>.Zero);
-            var a2 = a * a;
-            firstA += a;
-            secondA += a2;
-            thirdA = Vector512.FusedMultiplyAdd(a2, a, thirdA);
-            fourthA = Vector512.FusedMultiplyAdd(a2, a2, fourthA);
-        }
+        Vector512<float> last = i < _whole ? Vector512.Load(x + i) - mean : default, last2 = last * last;
+        end = Vector512.ConditionalSelect(Lanes.Mask(0, _width - _whole - 1), end - mean, Vector512<float>.Zero);
+        var end2 = end * end;
+        firstA = firstA + last + end;
+        secondA = secondA + last2 + end2;
+        thirdA = Vector512.FusedMultiplyAdd(end2, end, Vector512.FusedMultiplyAdd(last2, last, thirdA));
+        fourthA = Vector512.FusedMultiplyAdd(end2, end2, Vector512.FusedMultiplyAdd(last2, last2, fourthA));
         double off = (double)Lanes.Sum(firstA + firstB) / _width, second = (double)Lanes.Sum(secondA + secondB) / _width, third = (double)Lanes.Sum(thirdA + thirdB) / _width, fourth = (double)Lanes.Sum(fourthA + fourthB) / _width;
         record[RowRecord.Mean] = (float)(record[RowRecord.Mean] + off);
         record[RowRecord.Moment2] = (float)(second - off * off);
         record[RowRecord.Moment3] = (float)(third - 3 * off * second + 2 * off * off * off);
         record[RowRecord.Moment4] = (float)(fourth - 4 * off * third + 6 * off * off * second - 3 * off * off * off * off);
+        if (_hasPartner) record[RowRecord.Sum] = record[RowRecord.Mean] * _width;
     }
 
     private void Count(float* x, float* record)
@@ -113,9 +158,18 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
                 if (!float.IsFinite(x[i])) record[RowRecord.NonFinite]++;
         float largest = record[RowRecord.Largest], limit = RowRecord.OutlierFactor * MathF.Sqrt(record[RowRecord.MeanSquare]);
         record[RowRecord.LargestIndex] = IndexOf(x, largest);
-        if (largest > limit)
-            for (int i = 0; i < _width; i++)
-                if (MathF.Abs(x[i]) > limit) record[RowRecord.Outliers]++;
+        if (largest > limit) record[RowRecord.Outliers] = Above(x, limit);
+    }
+
+    // Elements of larger magnitude.
+    private int Above(float* x, float limit)
+    {
+        var bound = Vector512.Create(limit);
+        int i = 0, count = 0;
+        for (; i < _whole; i += Lanes.Count) count += BitOperations.PopCount(Vector512.GreaterThan(Vector512.Abs(Vector512.Load(x + i)), bound).ExtractMostSignificantBits());
+        for (; i < _width; i++)
+            if (MathF.Abs(x[i]) > limit) count++;
+        return count;
     }
 
     // The first element of this magnitude; 0 where there is none (a row of NaN).
@@ -123,37 +177,13 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
     {
         var wanted = Vector512.Create(magnitude);
         int i = 0;
-        for (; i + Lanes.Count <= _width; i += Lanes.Count)
+        for (; i < _whole; i += Lanes.Count)
         {
             ulong found = Vector512.Equals(Vector512.Abs(Vector512.Load(x + i)), wanted).ExtractMostSignificantBits();
-            if (found != 0) return i + System.Numerics.BitOperations.TrailingZeroCount(found);
+            if (found != 0) return i + BitOperations.TrailingZeroCount(found);
         }
         for (; i < _width; i++)
             if (MathF.Abs(x[i]) == magnitude) return i;
         return 0;
-    }
-
-    private void Compare(float* x, float* partner, float* record)
-    {
-        Vector512<float> productA = default, productB = default, energyA = default, energyB = default;
-        int i = 0;
-        for (; i + 32 <= _width; i += 32)
-        {
-            Vector512<float> a = Vector512.Load(partner + i), b = Vector512.Load(partner + i + 16);
-            productA = Vector512.FusedMultiplyAdd(a, Vector512.Load(x + i), productA);
-            productB = Vector512.FusedMultiplyAdd(b, Vector512.Load(x + i + 16), productB);
-            energyA = Vector512.FusedMultiplyAdd(a, a, energyA);
-            energyB = Vector512.FusedMultiplyAdd(b, b, energyB);
-        }
-        for (; i < _width; i += Lanes.Count)
-        {
-            var a = Lanes.Load(partner + i, _width - i);
-            productA = Vector512.FusedMultiplyAdd(a, Lanes.Load(x + i, _width - i), productA);
-            energyA = Vector512.FusedMultiplyAdd(a, a, energyA);
-        }
-        record[RowRecord.Energy] = record[RowRecord.MeanSquare] * _width;
-        record[RowRecord.Sum] = record[RowRecord.Mean] * _width;
-        record[RowRecord.Product] = Lanes.Sum(productA + productB);
-        record[RowRecord.PartnerEnergy] = Lanes.Sum(energyA + energyB);
     }
 }
