@@ -26,7 +26,7 @@ public static partial class DepthPlots
         var heads = models.SelectMany(m => m.Sites.Where(s => s.Site.IsHeads).Select(s => (m.Name, Site: s))).ToList();
         if (heads.Count > 0)
             figures["heads.svg"] = Figure.ToSvg($"Attention heads by depth: mean of all heads, smallest and largest head (rows: {where})", [.. new[] { ("stat_entropy", "entropy, nats"), ("stat_pmax", "largest weight"), ("stat_sink", "weight on key 0") }.Select(k => new LineChart(k.Item2,
-                [.. models.SelectMany(m => new (string, Func<double[], double>)[] { ("mean", h => h.Average()), ("smallest", h => h.Min()), ("largest", h => h.Max()) }.Select(f => new ChartLine(models.Count == 1 ? f.Item1 : $"{m.Name} {f.Item1}",
+                [.. models.SelectMany(m => new (string, Func<double[], double>)[] { ("mean", h => h.Average()), ("smallest", h => h.Min()), ("largest", h => h.Max()) }.Select(f => new ChartLine($"{m.Name} {f.Item1}",
                     [.. m.Sites.Where(s => s.Site.Name.EndsWith(k.Item1, StringComparison.Ordinal)).Select(s => ((double)BlockOf(s.Site.Name), Heads(s, groups, f.Item2)))]))) ]))]);
         return figures;
     }
