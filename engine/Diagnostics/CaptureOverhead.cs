@@ -40,7 +40,8 @@ public sealed class CaptureOverhead : IDisposable
         _on = backend.Compile(capture.Graph, weights, limits);
         _pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
         _state = backend.CreateState(new StateLayout(_off.Signature.Kv, [.. _off.Signature.Kv.Groups.Select(_ => _pages)]));
-        _drain = new CaptureDrain(capture.Outputs, _on.Signature, new StatisticsSink(capture), CaptureDrain.BlockRows(capture.Outputs));
+        ICaptureSink sink = spec.Statistics is null ? new RowsSink(capture, 256, (_, _) => { }) : new StatisticsSink(capture); // rows are collected and not written
+        _drain = new CaptureDrain(capture.Outputs, _on.Signature, sink, CaptureDrain.BlockRows(capture.Outputs));
         _vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput) ?? throw new GraphException("the model has no head")).Width;
         Outputs = capture.Outputs.Count;
     }
