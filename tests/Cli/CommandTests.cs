@@ -204,6 +204,21 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void Every_command_that_the_help_lists_has_a_help_of_its_own()
+    {
+        string help = CommandLine.Run("--help").Output;
+        string[] commands = [.. help[help.IndexOf("Commands:", StringComparison.Ordinal)..].Split('\n').Skip(1).TakeWhile(l => l.StartsWith("  ", StringComparison.Ordinal)).Select(l => l.Trim().Split(' ')[0])];
+        commands.ShouldContain("run");
+        commands.Length.ShouldBeGreaterThan(10);
+        foreach (string command in commands)
+        {
+            var (exitCode, output, _) = CommandLine.Run(command, "--help");
+            exitCode.ShouldBe(0, command);
+            output.ShouldContain($"tare {command}");
+        }
+    }
+
+    [Fact]
     public void Faults_end_in_one_line_and_the_right_exit_code()
     {
         void Ends(int code, string containing, params string[] arguments)

@@ -14,12 +14,20 @@ internal static class Program
 {
     private const int Interrupted = 130;
 
+    private static readonly (string Name, Func<Command> Create)[] Commands =
+    [
+        ("run", RunCommand.Create), ("perplexity", PerplexityCommand.Create), ("synth", SynthCommand.Create), ("bench", BenchCommand.Create), ("capture", CaptureCommand.Create), ("quantize", QuantizeCommand.Create),
+        ("norm", NormCommand.Create), ("inspect", InspectCommand.Create), ("export", ExportCommand.Create), ("graph", GraphCommand.Create), ("logits", LogitsCommand.Create), ("embed", EmbedCommand.Create),
+        ("tokenize", TokenizeCommand.Create), ("detokenize", DetokenizeCommand.Create), ("models", ModelsCommand.Create), ("doctor", DoctorCommand.Create),
+    ];
+
     private static async Task<int> Main(string[] arguments)
     {
-        var root = new RootCommand("Tare: a normalization-aware inference engine for language models.")
-        {
-            RunCommand.Create(), PerplexityCommand.Create(), SynthCommand.Create(), BenchCommand.Create(), CaptureCommand.Create(), QuantizeCommand.Create(), NormCommand.Create(), InspectCommand.Create(), ExportCommand.Create(), GraphCommand.Create(), LogitsCommand.Create(), EmbedCommand.Create(), TokenizeCommand.Create(), DetokenizeCommand.Create(), ModelsCommand.Create(), DoctorCommand.Create(),
-        };
+        var root = new RootCommand("Tare: a normalization-aware inference engine for language models.");
+        // A start makes the command that it names alone: most of the time before a first token would go into the others.
+        bool named = arguments.Length > 0 && Commands.Any(c => c.Name == arguments[0]);
+        foreach (var (name, create) in Commands)
+            if (!named || name == arguments[0]) root.Add(create());
         HelpOfSubcommand.Use(root);
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)

@@ -12,7 +12,7 @@ namespace Tare.Cli.Commands;
 /// <summary>What <c>tare bench</c> prints: llama-bench's fields and units, then bytes read, shares of the roofs and the cache.</summary>
 internal static class BenchReport
 {
-        /// <summary>The fields of one test; shares are null where the roof was not measured.</summary>
+    /// <summary>The fields of one test; shares are null where the roof was not measured.</summary>
     public static Dictionary<string, object?> Row(ModelFile file, Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, MachineRoof? roof, Throughput bench)
     {
         int tokens = test.Prompt + test.Generate;
