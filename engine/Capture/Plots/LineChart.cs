@@ -27,14 +27,15 @@ public static class Figure
     {
         string[] names = [.. charts.SelectMany(c => c.Lines).Select(l => l.Name).Distinct()];
         columns = Math.Min(columns, charts.Count);
-        int rows = (charts.Count + columns - 1) / columns, perLine = Math.Max(1, columns * Width / 210), legend = (names.Length + perLine - 1) / perLine * 18 + 8, head = 34;
+        // Letters of this size are about 6.5 pixels wide; the stroke before a name and the gap behind it take the rest.
+        int rows = (charts.Count + columns - 1) / columns, entry = 40 + (int)(6.5 * names.DefaultIfEmpty("").Max(n => n.Length)), perLine = Math.Max(1, columns * Width / entry), legend = (names.Length + perLine - 1) / perLine * 18 + 8, head = 34;
         int width = columns * Width, height = head + legend + rows * Height;
         var svg = new StringBuilder();
         Line(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"11\">");
         Line(svg, $"<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/><text x=\"12\" y=\"22\" font-size=\"15\" font-weight=\"bold\">{Escape(title)}</text>");
         for (int i = 0; i < names.Length; i++)
         {
-            int x = 14 + i % perLine * 210, y = head + 8 + i / perLine * 18;
+            int x = 14 + i % perLine * entry, y = head + 8 + i / perLine * 18;
             Line(svg, $"<line x1=\"{x}\" y1=\"{y}\" x2=\"{x + 20}\" y2=\"{y}\" stroke=\"{Colors[i % Colors.Length]}\" stroke-width=\"2.5\"{Dash(i)}/><text x=\"{x + 26}\" y=\"{y + 4}\">{Escape(names[i])}</text>");
         }
         for (int i = 0; i < charts.Count; i++) Draw(svg, charts[i], i % columns * Width, head + legend + i / columns * Height, names);
