@@ -61,8 +61,9 @@ public sealed class EditEntry
             Add(o.Vector.AsSpan());
             Add(o.Direction.AsSpan());
         }
-        foreach (var s in Selections)
-            Add([s.Generated is bool g ? g ? 2 : 1 : 0, s.Positions.Length, .. s.Positions.SelectMany(p => new double[] { p.First, p.Last }), s.Tokens.Length, .. s.Tokens.Select(t => (double)t)]);
+        foreach (var selection in Selections)
+            for (var s = selection; s is not null; s = s.And)
+                Add([s.And is null ? 0 : 1, s.Generated is bool g ? g ? 2 : 1 : 0, s.Positions.Length, .. s.Positions.SelectMany(p => new double[] { p.First, p.Last }), s.Tokens.Length, .. s.Tokens.Select(t => (double)t)]);
         return MemoryMarshal.Read<UInt128>(hash.GetHashAndReset());
 
         void Add(ReadOnlySpan<double> values) => hash.AppendData(MemoryMarshal.AsBytes(values));

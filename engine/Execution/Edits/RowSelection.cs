@@ -29,11 +29,15 @@ public sealed record RowSelection
     /// <summary>Token ids; empty = all.</summary>
     public ImmutableArray<int> Tokens { get; init; } = [];
 
+    /// <summary>Another selection that must contain the row too; null = none.</summary>
+    public RowSelection? And { get; init; }
+
     /// <summary>Whether a row is meant.</summary>
     public bool Contains(int position, int token, bool generated, int promptTokens)
     {
         if (Generated is bool wanted && wanted != generated) return false;
         if (!Tokens.IsEmpty && !Tokens.Contains(token)) return false;
+        if (And is not null && !And.Contains(position, token, generated, promptTokens)) return false;
         if (Positions.IsEmpty) return true;
         foreach (var range in Positions)
             if (range.Contains(position, promptTokens)) return true;
@@ -41,8 +45,8 @@ public sealed record RowSelection
     }
 
     /// <inheritdoc/>
-    public bool Equals(RowSelection? other) => other is not null && Generated == other.Generated && Positions.SequenceEqual(other.Positions) && Tokens.SequenceEqual(other.Tokens);
+    public bool Equals(RowSelection? other) => other is not null && Generated == other.Generated && Equals(And, other.And) && Positions.SequenceEqual(other.Positions) && Tokens.SequenceEqual(other.Tokens);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Generated, Positions.Length, Tokens.Length);
+    public override int GetHashCode() => HashCode.Combine(Generated, And, Positions.Length, Tokens.Length);
 }
