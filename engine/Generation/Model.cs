@@ -33,7 +33,10 @@ public sealed record ModelOptions
     /// <summary>Map the file (else it is copied into memory).</summary>
     public bool Map { get; init; } = true;
 
-    /// <summary>Changes the graph before it runs (precision, norms); null = as the file says.</summary>
+    /// <summary>Rewrites the norms, with the same logits; edits stay in the coordinates of the file. Null = as the file says.</summary>
+    public NormTarget? Norms { get; init; }
+
+    /// <summary>Changes the graph before it runs, behind <see cref="Norms"/> (precision); null = as it is.</summary>
     public Func<Graph, Graph>? Rewrite { get; init; }
 
     /// <summary>Element type of cached keys; null = as the graph says: F32, unless <see cref="Rewrite"/> chose another.</summary>
@@ -170,6 +173,8 @@ public sealed class Model : IAsyncDisposable
             var file = Own(ModelFile.Open(path, new OpenOptions { Map = options.Map }));
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null) throw new ModelFileException(file.Path, "the model has no head, so it can't generate");
+            var report = new RewriteReport();
+            if (options.Norms is { } norms) graph = NormRewrites.Apply(graph, norms, report);
             graph = CacheTypes.Apply(options.Rewrite?.Invoke(graph) ?? graph, options.KeyType, options.ValueType);
             int context = ContextLength.Choose(file, graph, options.Context);
             var tokenizer = Tokenizer.Find(file);
@@ -183,7 +188,7 @@ public sealed class Model : IAsyncDisposable
             var state = Own(backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(g => checked((int)Math.Min(
                 (tokens + KvLayout.PageTokens - 1) / KvLayout.PageTokens + options.Sequences,
                 g.Window is int window ? (long)options.Sequences * ((window + batch) / KvLayout.PageTokens + 4) : long.MaxValue)))])));
-            var planner = new Lazy<EditPlanner>(() => new EditPlanner(graph));
+            var planner = new Lazy<EditPlanner>(() => new EditPlanner(graph, report.Coordinates));
             var variants = new ProgramVariants(backend, weights, graph, program.Signature.Limits, planner);
             var loop = new EngineLoop(program, state, variants, new LoopLimits(context, options.Sequences, batch), tokenizer?.EndOfGeneration ?? FrozenSet<int>.Empty);
             return new Model(file, backend, weights, tokenizer, graph, planner, loop, context);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Tare.Execution.Edits;
 using Tare.Graphs;
+using Tare.Rewrites;
 
 namespace Tare.Capture.Editing;
 
@@ -9,9 +10,14 @@ public sealed class EditPlanner
 {
     private readonly Graph _graph;
     private readonly SiteMap _map;
+    private readonly StreamCoordinates _coordinates;
 
-    /// <summary>For a graph.</summary>
-    public EditPlanner(Graph graph) => (_graph, _map, Sites) = (graph, SiteMap.Of(graph), new EditableSites(SiteMap.Of(graph)));
+    /// <summary>For a graph; where its norms were rewritten, <paramref name="coordinates"/> say how its stream stands to that of the file, whose coordinates edits are given in.</summary>
+    public EditPlanner(Graph graph, StreamCoordinates? coordinates = null)
+    {
+        (_graph, _map, _coordinates) = (graph, SiteMap.Of(graph), coordinates ?? new StreamCoordinates());
+        Sites = new EditableSites(_map);
+    }
 
     /// <summary>The columns of the edit table.</summary>
     public EditableSites Sites { get; }
@@ -35,8 +41,8 @@ public sealed class EditPlanner
                 {
                     int selection = IndexOf(selections, vectors is null || vectors.Rows == RowSelection.All ? spec.Rows : spec.Rows == RowSelection.All ? vectors.Rows : spec.Rows with { And = vectors.Rows });
                     foreach (var columns in ColumnsOf(spec, site))
-                        foreach (var operation in EditArithmetic.Operations(spec, site, columns, vectors))
-                            operations.Add(operation with { Site = Sites.IndexOf(site), Selection = selection });
+                        foreach (var operation in EditArithmetic.Operations(spec, site with { Width = MappedEdits.SourceWidth(_coordinates, site) }, columns, vectors))
+                            operations.Add(MappedEdits.Map(_coordinates, site, spec.Action, operation) with { Site = Sites.IndexOf(site), Selection = selection });
                 }
         }
         return new EditEntry(operations, selections);
@@ -54,7 +60,11 @@ public sealed class EditPlanner
         List<Site> selected = [.. SiteSelector.Select(_map, spec.Sites).Where(s => spec.Layers.IsEmpty || spec.Layers.Contains(s.Block))];
         if (selected.Count == 0) throw new EditException($"{spec.Sites}: no site in layers {string.Join(",", spec.Layers)} (the model has {_graph.Blocks} layers, counted from 0)");
         if (selected.Find(s => s.IsBefore) is { } before) throw new EditException($"{before.Name}: an edit has no {Site.BeforeSuffix}; it makes the difference");
-        foreach (var site in selected) _ = Sites.IndexOf(site);
+        foreach (var site in selected)
+        {
+            _ = Sites.IndexOf(site);
+            MappedEdits.Check(_coordinates, site, spec.Action);
+        }
         return selected;
     }
 
@@ -69,21 +79,22 @@ public sealed class EditPlanner
     {
         if (!spec.Heads.IsEmpty)
         {
-            int heads = SiteHeads.Of(_graph, site), width = heads == 0 ? 0 : site.Width / heads;
+            int heads = SiteHeads.Of(_graph, site), headWidth = heads == 0 ? 0 : site.Width / heads;
             if (heads == 0) throw new EditException($"{site.Name} has no heads (hook_q, hook_k, hook_v and hook_z of attention have)");
             foreach (int head in spec.Heads.Distinct().Order())
-                yield return head >= 0 && head < heads ? [new ColumnRange(head * width, width)] : throw new EditException($"{site.Name} has no head {head} (it has 0 … {heads - 1})");
+                yield return head >= 0 && head < heads ? [new ColumnRange(head * headWidth, headWidth)] : throw new EditException($"{site.Name} has no head {head} (it has 0 … {heads - 1})");
             yield break;
         }
         if (spec.Channels.IsEmpty)
         {
-            yield return [new ColumnRange(0, site.Width)];
+            yield return [new ColumnRange(0, MappedEdits.SourceWidth(_coordinates, site))];
             yield break;
         }
+        int width = MappedEdits.SourceWidth(_coordinates, site);
         var ranges = ImmutableArray.CreateBuilder<ColumnRange>();
         foreach (int channel in spec.Channels.Distinct().Order())
         {
-            if (channel < 0 || channel >= site.Width) throw new EditException($"{site.Name} has no channel {channel} (it has 0 … {site.Width - 1})");
+            if (channel < 0 || channel >= width) throw new EditException($"{site.Name} has no channel {channel} (it has 0 … {width - 1})");
             if (ranges.Count > 0 && ranges[^1].First + ranges[^1].Count == channel) ranges[^1] = ranges[^1] with { Count = ranges[^1].Count + 1 };
             else ranges.Add(new ColumnRange(channel, 1));
         }
