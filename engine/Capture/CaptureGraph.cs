@@ -31,7 +31,7 @@ public sealed class CaptureGraph
     private readonly Graph _source;
     private readonly ImmutableArray<Node>.Builder _nodes = ImmutableArray.CreateBuilder<Node>();
     private readonly Dictionary<Value, Value> _moved = [];
-    private readonly Dictionary<(Value, SiteForm, CaptureLevel, Value?), string> _known = [];
+    private readonly Dictionary<(Value, bool, SiteForm, CaptureLevel, Value?), string> _known = [];
     private readonly List<GraphOutput> _added = [];
     private readonly List<CaptureOutput> _outputs = [];
 
@@ -70,7 +70,7 @@ public sealed class CaptureGraph
 
     private void Tap(Site site, CaptureLevel level, Weight? probes)
     {
-        var key = (site.Value, site.Form, level, level == CaptureLevel.Record ? site.Partner : null);
+        var key = (site.Value, site.IsBefore, site.Form, level, level == CaptureLevel.Record ? site.Partner : null);
         if (!_known.TryGetValue(key, out string? name))
         {
             var value = ValueOf(site);

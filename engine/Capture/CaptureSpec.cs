@@ -1,3 +1,4 @@
+using Tare.Capture.Editing;
 using Tare.Graphs;
 using Tare.Graphs.Weights;
 
@@ -24,9 +25,11 @@ public sealed record CaptureSpec
     public bool ReusePrefixes { get; init; }
 
     /// <summary>The outputs that a graph needs for it. Throws <see cref="ArgumentException"/> for names that the graph does not have.</summary>
-    public CaptureGraph Apply(Graph graph)
+    public CaptureGraph Apply(Graph graph) => Apply(graph, SiteMap.Of(graph), null);
+
+    /// <summary>The same for the variant of a graph that edits; <paramref name="map"/> holds the sites of the graph without edits.</summary>
+    internal CaptureGraph Apply(Graph graph, SiteMap map, EditedGraph? edited)
     {
-        var map = SiteMap.Of(graph);
         var wanted = new List<(Site, CaptureLevel)>();
         foreach (var site in Statistics is null ? [] : SiteSelector.Select(map, Statistics))
         {
@@ -36,6 +39,6 @@ public sealed record CaptureSpec
         foreach (var site in Rows is null ? [] : SiteSelector.Select(map, Rows))
             if (!wanted.Contains((site, CaptureLevel.Rows))) wanted.Add((site, CaptureLevel.Rows));
         if (wanted.Count == 0) throw new ArgumentException("the capture takes nothing: name sites for statistics or rows");
-        return CaptureGraph.Create(graph, wanted, Probes);
+        return CaptureGraph.Create(edited?.Graph ?? graph, edited is null ? wanted : wanted.Select(w => (edited.Move(w.Item1), w.Item2)), Probes);
     }
 }

@@ -36,6 +36,15 @@ public sealed record Site(string Name, Value Value, SiteForm Form, int Block, in
     /// <summary>Whether a row is one value a head: statistics of attention's weights, which the attention kernel takes.</summary>
     public bool IsHeads => Form is SiteForm.AttentionEntropy or SiteForm.AttentionLargest or SiteForm.AttentionSink;
 
-    /// <summary>Whether rows of this site may be edited: a value of the graph that something after it reads.</summary>
-    public bool IsEditable => Form == SiteForm.Value && !Name.StartsWith("ln_final", StringComparison.Ordinal);
+    /// <summary>What a name ends with that means the value before the edits of its site. Without it the value is meant that the rest of the model sees, edits included (as a caching hook of TransformerLens sees it).</summary>
+    public const string BeforeSuffix = "@before";
+
+    /// <summary>Whether rows of this site may be edited: a value of the graph, not something computed about one.</summary>
+    public bool IsEditable => Form == SiteForm.Value;
+
+    /// <summary>Whether the value before edits is meant.</summary>
+    public bool IsBefore { get; init; }
+
+    /// <summary>The same site before edits.</summary>
+    internal Site Before => IsEditable ? this with { Name = Name + BeforeSuffix, IsBefore = true } : throw new ArgumentException($"{Name} can't be edited, so there is no {BeforeSuffix}");
 }

@@ -5,19 +5,22 @@ namespace Tare.Capture;
 
 /// <summary>
 /// Sites by name: patterns separated by commas; <c>*</c> stands for anything within one part of a name, <c>**</c> across parts, <c>{a,b}</c> and <c>{2..5}</c> for alternatives. Names of Transformers modules,
-/// of TransformerLens 3 and of llama.cpp's tensors work too (<see cref="SiteAliases"/>).
+/// of TransformerLens 3 and of llama.cpp's tensors work too (<see cref="SiteAliases"/>). A pattern that ends with <c>@before</c> means the values before edits, one with <c>@after</c> or nothing those after.
 /// </summary>
 public static partial class SiteSelector
 {
     private const int MaximumAlternatives = 4096;
+    private const string AfterSuffix = "@after";
 
     /// <summary>The selected sites in the order of the graph. Throws <see cref="ArgumentException"/> for a pattern that names nothing, with the nearest name.</summary>
     public static IReadOnlyList<Site> Select(SiteMap map, string selector)
     {
-        var chosen = new HashSet<string>(StringComparer.Ordinal);
-        foreach (string pattern in SplitTop(selector))
+        HashSet<string> after = new(StringComparer.Ordinal), before = new(StringComparer.Ordinal);
+        foreach (string part in SplitTop(selector))
         {
-            bool any = false;
+            bool any = false, isBefore = part.EndsWith(Site.BeforeSuffix, StringComparison.Ordinal);
+            var chosen = isBefore ? before : after;
+            string pattern = isBefore ? part[..^Site.BeforeSuffix.Length] : part.EndsWith(AfterSuffix, StringComparison.Ordinal) ? part[..^AfterSuffix.Length] : part;
             foreach (string one in Expand(pattern))
             {
                 var expression = ToExpression(SiteAliases.Canonical(one, map));
@@ -28,8 +31,8 @@ public static partial class SiteSelector
             }
             if (!any) throw Unknown(pattern, map);
         }
-        if (chosen.Count == 0) throw new ArgumentException("the selector names no site");
-        return [.. map.Sites.Where(s => chosen.Contains(s.Name))];
+        if (after.Count + before.Count == 0) throw new ArgumentException("the selector names no site");
+        return [.. map.Sites.SelectMany(s => new[] { before.Contains(s.Name) ? s.Before : null, after.Contains(s.Name) ? s : null }).OfType<Site>()];
     }
 
     // A name that other models have (hook_resid_mid in a parallel model) may be one of several alternatives; a misspelled one may not.

@@ -1,4 +1,5 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Diagnostics;
@@ -25,13 +26,13 @@ public sealed record DivergenceReport(int Windows, KlSummary Kl, double TopAgree
 /// <summary>Compares two models of one vocabulary: two files, two precisions, two graphs. Holds the logits of a few rows at a time.</summary>
 public static class Divergence
 {
-    /// <summary>Runs both over the windows of a text. Throws <see cref="ArgumentException"/> where the vocabularies differ in size or there is no whole window.</summary>
+    /// <summary>Runs both over the windows of a text, the engine with <paramref name="edits"/>. Throws <see cref="ArgumentException"/> where the vocabularies differ in size or there is no whole window.</summary>
     public static DivergenceReport Compute((IBackend Backend, Graph Graph) reference, (IBackend Backend, Graph Graph) engine, ReadOnlySpan<int> ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null,
-        CancellationToken cancel = default)
+        CancellationToken cancel = default, StepEdits? edits = null)
     {
         int[][] windows = WindowProgram.Cut(ids, beginning, context);
         using var first = new WindowProgram(reference.Backend, reference.Graph, context, cancel);
-        using var second = new WindowProgram(engine.Backend, engine.Graph, context, cancel);
+        using var second = new WindowProgram(engine.Backend, engine.Graph, context, cancel, edits);
         if (first.Vocabulary != second.Vocabulary) throw new ArgumentException($"the models differ in their vocabulary ({first.Vocabulary} and {second.Vocabulary} tokens)");
         var rows = new List<Row>();
         for (int w = 0; w < windows.Length; w++)

@@ -1,4 +1,5 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Diagnostics;
@@ -27,11 +28,11 @@ public sealed record PerplexityReport(int Windows, LikelihoodSummary All, double
 /// </summary>
 public static class Perplexity
 {
-    /// <summary>Scores token ids without specials. <paramref name="progress"/> counts windows. Throws <see cref="ArgumentException"/> where there is no whole window.</summary>
-    public static PerplexityReport Compute(IBackend backend, Graph graph, ReadOnlySpan<int> ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default)
+    /// <summary>Scores token ids without specials. <paramref name="progress"/> counts windows. <paramref name="edits"/> apply to every window. Throws <see cref="ArgumentException"/> where there is no whole window.</summary>
+    public static PerplexityReport Compute(IBackend backend, Graph graph, ReadOnlySpan<int> ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default, StepEdits? edits = null)
     {
         int[][] windows = WindowProgram.Cut(ids, beginning, context);
-        using var program = new WindowProgram(backend, graph, context, cancel);
+        using var program = new WindowProgram(backend, graph, context, cancel, edits);
         List<double> all = [], lastHalf = [], means = [];
         for (int w = 0; w < windows.Length; w++)
         {

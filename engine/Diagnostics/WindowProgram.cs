@@ -1,4 +1,5 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Diagnostics;
@@ -11,16 +12,19 @@ internal sealed class WindowProgram : IDisposable
     private readonly IWeightStore _weights;
     private readonly IProgram _program;
     private readonly IState _state;
+    private readonly IState? _editTable;
+    private readonly StepEdits? _edits;
     private readonly OutputId _output;
     private readonly int[] _table, _starts;
 
-    public WindowProgram(IBackend backend, Graph graph, int context, CancellationToken cancel = default)
+    public WindowProgram(IBackend backend, Graph graph, int context, CancellationToken cancel = default, StepEdits? edits = null)
     {
         Vocabulary = graph.TypeOf(graph.FindOutput(GraphBuilder.LogitsOutput)!.Value).Width;
         Rows = (int)Math.Clamp(MaximumLogits / Vocabulary, 1, Math.Min(512, context));
         _weights = backend.CreateWeightStore();
         _program = backend.Compile(graph, _weights, new ProgramLimits(Rows, 1, Rows), cancel: cancel);
         _state = backend.CreateState(StateLayout.ForOneSequence(_program.Signature.Kv, context, Rows));
+        (_edits, _editTable) = (edits, edits?.CreateState(backend));
         _output = _program.Signature.Output(GraphBuilder.LogitsOutput);
         (_table, _starts) = _state.Layout.TablesOfOneSequence(context);
     }
@@ -41,7 +45,8 @@ internal sealed class WindowProgram : IDisposable
             Pages = _table,
             PageStarts = _starts,
             OutputRows = Enumerable.Range(0, count).ToArray(),
-        }, _starts.Length == 0 ? [] : [_state]);
+            Slots = _edits is null ? [] : _edits.Slots(window.AsSpan(at, count), at, Phase.Prompt, window.Length),
+        }, _editTable is null ? [_state] : [_state, _editTable]);
         _program.Wait(ticket, cancel);
         float[] values = _program.Output<float>(ticket, _output).ToArray(); // a span can't cross into the threads that score
         _program.Release(ticket);
@@ -63,6 +68,7 @@ internal sealed class WindowProgram : IDisposable
     public void Dispose()
     {
         _state.Dispose();
+        _editTable?.Dispose();
         _program.Dispose();
         _weights.Dispose();
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Execution;
@@ -28,7 +29,7 @@ public interface IBackend : IDisposable
     /// <summary>An empty store; programs compiled over it share packed weights.</summary>
     IWeightStore CreateWeightStore();
 
-    /// <summary>Allocates caches. They outlive programs, and several programs may use them in turn.</summary>
+    /// <summary>Allocates caches and tables. They outlive programs, and several programs may use them in turn.</summary>
     IState CreateState(StateLayout layout);
 
     /// <summary>Plans memory, packs the weights that the store lacks, and gives a program. Throws <see cref="UnsupportedOpException"/>.</summary>
@@ -45,7 +46,7 @@ public interface IWeightStore : IDisposable
     long Bytes { get; }
 }
 
-/// <summary>Mutable state: the pages of the caches.</summary>
+/// <summary>Mutable state: the pages of the caches, the edit table.</summary>
 public interface IState : IDisposable
 {
     /// <summary>Shapes and page counts.</summary>
@@ -53,6 +54,9 @@ public interface IState : IDisposable
 
     /// <summary>Device bytes.</summary>
     long Bytes { get; }
+
+    /// <summary>The edit table, where the layout asks for one.</summary>
+    EditTable? Edits { get; }
 
     /// <summary>Copies a page of a group onto another (copy on write).</summary>
     void CopyPage(int group, int from, int to);
@@ -94,7 +98,7 @@ public interface IProgram : IDisposable
     /// <summary>Outputs, caches, limits.</summary>
     ProgramSignature Signature { get; }
 
-    /// <summary>Starts a step over states (at most one holding caches); a CPU may return it finished. Bad steps throw <see cref="ArgumentException"/> before anything is written.</summary>
+    /// <summary>Starts a step over states (at most one holding caches, at most one an edit table); a CPU may return it finished. Bad steps throw <see cref="ArgumentException"/> before anything is written.</summary>
     StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states);
 
     /// <summary>Whether the step has finished.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -70,9 +71,15 @@ public sealed record KvLayout(ImmutableArray<KvGroup> Groups)
     public override int GetHashCode() => Groups.Aggregate(7, HashCode.Combine);
 }
 
-/// <summary>What a state holds: caches with a number of pages a group.</summary>
+/// <summary>What a state holds: caches with a number of pages a group, an edit table, or both.</summary>
 public sealed record StateLayout(KvLayout Kv, ImmutableArray<int> PagesPerGroup)
 {
+    /// <summary>The edit table; null = none.</summary>
+    public EditTableLayout? Edits { get; init; }
+
+    /// <summary>A state with an edit table and no caches.</summary>
+    public static StateLayout ForEdits(EditTableLayout edits) => new(new KvLayout([]), []) { Edits = edits };
+
     /// <summary>Pages enough for one sequence of <paramref name="length"/> positions that grows by at most <paramref name="chunk"/> a step: windowed groups hold their window alone.</summary>
     public static StateLayout ForOneSequence(KvLayout kv, int length, int chunk) => new(kv, [.. kv.Groups.Select(g => g.PagesNeeded(length, chunk))]);
 

@@ -24,7 +24,9 @@ public readonly record struct SequenceRows(int Slot, int FirstRow, int Rows, int
 
 /// <summary>What a row selects in tables that requests share.</summary>
 /// <param name="Adapter">0 = none, i + 1 = entry i of the Linears' adapters.</param>
-public readonly record struct RowSlots(int Adapter);
+/// <param name="Edit">0 = untouched, else a written slot of the state's edit table.</param>
+/// <param name="EditRows">Which row selections of that slot's entry contain the row (<see cref="Edits.EditEntry.Rows"/>); 0 = untouched.</param>
+public readonly record struct RowSlots(int Adapter, int Edit = 0, ulong EditRows = 0);
 
 /// <summary>One step of a program: data only. A program copies what it needs before Enqueue returns.</summary>
 public readonly ref struct Step

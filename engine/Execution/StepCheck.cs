@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -6,8 +8,8 @@ namespace Tare.Execution;
 /// <summary>Checks a step against a program before anything runs, so that backends can trust it.</summary>
 internal static class StepCheck
 {
-    /// <summary>Throws <see cref="ArgumentException"/> naming the field at fault. Returns the state that holds the caches, or null.</summary>
-    public static IState? Check(in Step step, ProgramSignature signature, ReadOnlySpan<IState> states, bool needsTokens, int residualWidth, int adapters)
+    /// <summary>Throws <see cref="ArgumentException"/> naming the field at fault. Returns the state that holds the caches and the one with the edit table, or null.</summary>
+    public static (IState? Caches, IState? Edits) Check(in Step step, ProgramSignature signature, ReadOnlySpan<IState> states, bool needsTokens, int residualWidth, int adapters, ImmutableArray<EditedValue> edits)
     {
         var limits = signature.Limits;
         if (step.Sequences.IsEmpty) throw new ArgumentException("the step has no sequences");
@@ -31,13 +33,47 @@ internal static class StepCheck
         if (!step.Slots.IsEmpty && step.Slots.Length != rows) throw new ArgumentException($"{step.Slots.Length} row slots for {rows} rows");
         foreach (var slot in step.Slots)
             if (slot.Adapter < 0 || slot.Adapter > adapters) throw new ArgumentException($"adapter slot {slot.Adapter}; the program has {adapters}");
-        return signature.Kv.Groups.IsEmpty ? null : CheckPages(step, signature, states);
+        var table = CheckEdits(step, states, edits);
+        return (signature.Kv.Groups.IsEmpty ? null : CheckPages(step, signature, states), table);
+    }
+
+    // Slots that name an edit must find it: an edit that silently does nothing is worse than an error.
+    private static IState? CheckEdits(in Step step, ReadOnlySpan<IState> states, ImmutableArray<EditedValue> edits)
+    {
+        IState? found = null;
+        foreach (var state in states)
+            if (state.Edits is not null) found = found is null ? state : throw new ArgumentException("two states with an edit table");
+        if (found is not null)
+            foreach (var edit in edits)
+                if (edit.Site >= found.Edits!.Layout.Widths.Length || found.Edits.Layout.Widths[edit.Site] != edit.Width) throw new ArgumentException($"{edit.Label}: the edit table has no column {edit.Site} of {edit.Width} elements");
+        int last = 0;
+        foreach (var slot in step.Slots)
+        {
+            if (slot.Edit == last || slot.Edit == 0) continue;
+            last = slot.Edit;
+            if (edits.IsEmpty) throw new ArgumentException($"edit slot {slot.Edit}; the program has no edits");
+            if (found is null) throw new ArgumentException($"edit slot {slot.Edit}; no state holds an edit table");
+            if ((uint)slot.Edit >= (uint)found.Edits!.Layout.Slots || found.Edits[slot.Edit] is not { } entry) throw new ArgumentException($"edit slot {slot.Edit} was not written");
+            foreach (var operation in entry.Operations)
+                if (!Has(edits, operation.Site)) throw new ArgumentException($"edit slot {slot.Edit} changes site {operation.Site}, which the program does not edit");
+        }
+        return edits.IsEmpty ? null : found;
+    }
+
+    private static bool Has(ImmutableArray<EditedValue> edits, int site)
+    {
+        foreach (var edit in edits)
+            if (edit.Site == site) return true;
+        return false;
     }
 
     private static IState CheckPages(in Step step, ProgramSignature signature, ReadOnlySpan<IState> states)
     {
-        if (states.Length != 1) throw new ArgumentException($"the program needs one state, {states.Length} given");
-        var layout = states[0].Layout;
+        IState? caches = null;
+        foreach (var state in states)
+            if (!state.Layout.Kv.Groups.IsEmpty) caches = caches is null ? state : throw new ArgumentException("the program needs one state with caches, two given");
+        if (caches is null) throw new ArgumentException("the program needs a state with caches, none given");
+        var layout = caches.Layout;
         int groups = layout.Kv.Groups.Length;
         if (step.PageStarts.Length != step.Sequences.Length * groups + 1) throw new ArgumentException($"{step.PageStarts.Length} page starts for {step.Sequences.Length} sequences × {groups} groups");
         if (step.PageStarts[0] != 0 || step.PageStarts[^1] != step.Pages.Length) throw new ArgumentException("page starts don't cover the pages");
@@ -58,6 +94,13 @@ internal static class StepCheck
                     if ((uint)step.Pages[start + p] >= (uint)layout.PagesPerGroup[g]) throw new ArgumentException($"page {step.Pages[start + p]} of sequence {s}, group {g} is not one of {layout.PagesPerGroup[g]}");
             }
         }
-        return states[0];
+        return caches;
     }
+}
+
+/// <summary>A value that a program edits.</summary>
+internal readonly record struct EditedValue(int Site, int Width, string Label)
+{
+    /// <summary>All of a graph without fused ops.</summary>
+    public static ImmutableArray<EditedValue> Of(Graph graph) => [.. graph.Nodes.Where(n => n.Op is Edit).Select(n => new EditedValue(((Edit)n.Op).Site, n.Outputs[0].Width, ((Edit)n.Op).Label)).Distinct()];
 }

@@ -1,3 +1,4 @@
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Execution;
@@ -5,8 +6,8 @@ namespace Tare.Execution;
 /// <summary>Runs whole sequences through a graph in one step on any backend, with pages allocated in order: for tests, tools and short texts.</summary>
 public static class WholeSequences
 {
-    /// <summary>One sequence in steps of <paramref name="chunk"/> tokens; outputs of all steps joined. Weights come from <paramref name="shared"/> where it is given. A graph without caches (an encoder) runs whole.</summary>
-    public static Dictionary<string, T[]> RunChunked<T>(IBackend backend, Graph graph, int[] tokens, int chunk, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, IWeightStore? shared = null) where T : unmanaged
+    /// <summary>One sequence in steps of <paramref name="chunk"/> tokens; outputs of all steps joined. Weights come from <paramref name="shared"/> where it is given; rows are edited where <paramref name="edits"/> say so. A graph without caches (an encoder) runs whole.</summary>
+    public static Dictionary<string, T[]> RunChunked<T>(IBackend backend, Graph graph, int[] tokens, int chunk, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, IWeightStore? shared = null, StepEdits? edits = null) where T : unmanaged
     {
         if (tokens.Length == 0) throw new ArgumentException("there are no tokens");
         var kv = KvLayout.Of(graph);
@@ -15,6 +16,8 @@ public static class WholeSequences
         using var program = backend.Compile(graph, shared ?? weights!, new ProgramLimits(chunk, 1, chunk), progress, cancel);
         var layout = StateLayout.ForOneSequence(kv, tokens.Length, chunk);
         using var state = backend.CreateState(layout);
+        using var editTable = edits?.CreateState(backend);
+        IState[] states = editTable is null ? [state] : [state, editTable];
         var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());
         var (table, starts) = layout.TablesOfOneSequence(tokens.Length);
         for (int at = 0; at < tokens.Length; at += chunk)
@@ -28,8 +31,9 @@ public static class WholeSequences
                 Pages = table,
                 PageStarts = starts,
                 OutputRows = Enumerable.Range(0, count).ToArray(),
+                Slots = edits is null ? [] : edits.Slots(tokens.AsSpan(at, count), at, Phase.Prompt, tokens.Length),
             };
-            var ticket = program.Enqueue(step, [state]);
+            var ticket = program.Enqueue(step, states);
             program.Wait(ticket, cancel);
             for (int i = 0; i < graph.Outputs.Length; i++) joined[graph.Outputs[i].Name].AddRange(program.Output<T>(ticket, new OutputId(i)));
             program.Release(ticket);

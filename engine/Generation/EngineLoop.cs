@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Tare.Execution;
@@ -19,8 +20,12 @@ internal sealed record LoopLimits(int Context, int Sequences, int BatchTokens);
 internal sealed class EngineLoop : IAsyncDisposable
 {
     private readonly IProgram _plain;
-    private IProgram _program; // the plain one, or the variant of a capture
+    private readonly ProgramVariants _variants;
+    private readonly LoopEdits _edits;
+    private IProgram _program; // the plain one, or the variant of a capture or of edits
+    private ImmutableArray<int> _programEdits = []; // columns of the edit table that it changes
     private readonly IState[] _states;
+    private IState[] _editedStates = []; // with the edit table
     private readonly KvPages _pages;
     private readonly KvLayout _kv;
     private readonly LoopLimits _limits;
@@ -38,11 +43,13 @@ internal sealed class EngineLoop : IAsyncDisposable
     private readonly List<int> _pageTable = [], _pageStarts = [], _outputs = [], _tokens = [];
     private readonly List<SequenceRows> _rows = [];
     private readonly List<(Request Request, bool Output)> _scheduled = [];
+    private readonly List<RowSlots> _slots = []; // of the step's rows; empty where no running request has edits
     private LoopCapture? _capture;
     private bool _disposing;
 
-    public EngineLoop(IProgram program, IState state, LoopLimits limits, IReadOnlySet<int> ends)
+    public EngineLoop(IProgram program, IState state, ProgramVariants variants, LoopLimits limits, IReadOnlySet<int> ends)
     {
+        (_variants, _edits) = (variants, new LoopEdits(variants, limits.Sequences));
         (_plain, _program, _limits, _ends, _kv) = (program, program, limits, ends, state.Layout.Kv);
         _states = _kv.Groups.IsEmpty ? [] : [state];
         _pages = new KvPages(state.Layout, state.CopyPage);
@@ -113,7 +120,8 @@ internal sealed class EngineLoop : IAsyncDisposable
     public void Begin(LoopCapture capture)
     {
         if (_capture is not null) throw new InvalidOperationException("a capture is running; end it first");
-        (_capture, _program, _logits) = (capture, capture.Program, capture.Program.Signature.Output(GraphBuilder.LogitsOutput));
+        _capture = capture;
+        UseProgram(_edits.Sites);
         foreach (var request in _running) capture.Missing(request);
     }
 
@@ -121,7 +129,9 @@ internal sealed class EngineLoop : IAsyncDisposable
     public void End(LoopCapture capture)
     {
         if (_capture != capture) return;
-        (_capture, _program, _logits) = (null, _plain, _plain.Signature.Output(GraphBuilder.LogitsOutput));
+        _capture = null;
+        UseProgram(_edits.Sites);
+        _variants.Drop(capture.Spec);
     }
 
     /// <summary>What a variant of the program must be able to take.</summary>
@@ -133,6 +143,8 @@ internal sealed class EngineLoop : IAsyncDisposable
         _commands.Writer.TryComplete();
         await _stopped.Task;
         _plain.Dispose();
+        _variants.Dispose();
+        _edits.Dispose();
         foreach (var state in _states) state.Dispose();
     }
 
@@ -186,11 +198,45 @@ internal sealed class EngineLoop : IAsyncDisposable
         {
             var request = node.Value;
             _waiting.RemoveFirst();
+            if (!TakeEdits(request)) continue;
             for (int g = 0; g < _reserved.Length; g++) _reserved[g] += Needed(request, g);
             request.Admit();
             TakeCache(request);
             _running.Add(request);
         }
+    }
+
+    // The slot of its edits, and a program that applies them; a request that can't have them fails alone.
+    private bool TakeEdits(Request request)
+    {
+        if (request.Edits is null) return true;
+        try
+        {
+            request.EditSlot = _edits.Acquire(request.Edits);
+            ChooseProgram();
+            return true;
+        }
+        catch (Exception e)
+        {
+            if (request.EditSlot > 0) _edits.Release(request.Edits);
+            request.Fail(e);
+            return false;
+        }
+    }
+
+    // What runs goes on as long as it edits all sites that are needed; without edits the program has none.
+    private void ChooseProgram()
+    {
+        var sites = _edits.Sites;
+        if (sites.IsEmpty && _programEdits.IsEmpty) return;
+        if (sites.IsEmpty != _programEdits.IsEmpty || sites.Except(_programEdits).Any()) UseProgram(sites);
+    }
+
+    private void UseProgram(ImmutableArray<int> sites)
+    {
+        _program = !sites.IsEmpty ? _variants.Get(sites, _capture?.Spec) : _capture?.Program ?? _plain;
+        (_programEdits, _logits) = (sites, _program.Signature.Output(GraphBuilder.LogitsOutput));
+        _editedStates = _edits.Table is { } table ? [.. _states, table] : _states;
     }
 
     private bool Fits(Request request)
@@ -207,22 +253,26 @@ internal sealed class EngineLoop : IAsyncDisposable
     {
         var tokens = CollectionsMarshal.AsSpan(request.Tokens);
         bool reuse = _reuse && _capture?.Recomputes != true;
+        var marks = request.Edits is null ? default : new EditMarks(request.Edits.Key, [.. Enumerable.Range(0, tokens.Length).Select(request.EditRowsOf)]);
         if (request.Session?.Cache is { } own)
         {
             request.Session.Cache = null;
             _idle.Remove(request.Session);
             int same = Math.Min(tokens.CommonPrefixLength(CollectionsMarshal.AsSpan(request.Session.CachedTokens)), Math.Min(own.Length, tokens.Length - 1));
+            same = marks.CommonLength(request.Session.CachedMarks, same);
             if (reuse && _pages.Truncate(own, same) > 0) request.Cache = own;
             else _pages.Release(own);
         }
         request.Cache ??= _pages.Create();
-        if (reuse && request.Cache.Length == 0) _pages.Adopt(request.Cache, tokens);
+        if (reuse && request.Cache.Length == 0) _pages.Adopt(request.Cache, tokens, marks);
         request.ReusedTokens = request.Cache.Length;
+        if (marks.Rows is not null) request.EditRows.AddRange(marks.Rows.AsSpan(0, request.Cache.Length));
         _capture?.Missing(request);
     }
 
     private void Step()
     {
+        ChooseProgram();
         Schedule();
         var step = new Step
         {
@@ -231,10 +281,11 @@ internal sealed class EngineLoop : IAsyncDisposable
             Pages = CollectionsMarshal.AsSpan(_pageTable),
             PageStarts = _states.Length == 0 ? [] : CollectionsMarshal.AsSpan(_pageStarts),
             OutputRows = CollectionsMarshal.AsSpan(_outputs),
+            Slots = CollectionsMarshal.AsSpan(_slots),
         };
-        var ticket = _program.Enqueue(step, _states);
+        var ticket = _program.Enqueue(step, _slots.Count > 0 ? _editedStates : _states);
         _program.Wait(ticket);
-        _capture?.Append(ticket);
+        _capture?.Append(_program, ticket);
         Postprocess(_outputs.Count == 0 ? [] : _program.Output<float>(ticket, _logits));
         _program.Release(ticket);
     }
@@ -248,6 +299,7 @@ internal sealed class EngineLoop : IAsyncDisposable
         _pageStarts.Clear();
         _pageStarts.Add(0);
         _scheduled.Clear();
+        _slots.Clear();
         _capture?.Clear();
         // One row for each that generates is kept free of the prompts' share.
         int generating = 0;
@@ -266,6 +318,7 @@ internal sealed class EngineLoop : IAsyncDisposable
             bool generated = request.Tokens.Count > request.PromptTokens;
             _rows.Add(new SequenceRows(_rows.Count, _tokens.Count, rows, position, generated ? Phase.Generated : Phase.Prompt, request.Tokens.Count));
             _tokens.AddRange(CollectionsMarshal.AsSpan(request.Tokens).Slice(position, rows));
+            if (!_programEdits.IsEmpty) AddSlots(request, position, rows);
             _capture?.Add(request, position, rows);
             foreach (var table in cache.Tables)
             {
@@ -275,6 +328,16 @@ internal sealed class EngineLoop : IAsyncDisposable
             bool output = rows == missing;
             if (output) _outputs.Add(_tokens.Count - 1);
             _scheduled.Add((request, output));
+        }
+    }
+
+    private void AddSlots(Request request, int position, int rows)
+    {
+        for (int p = position; p < position + rows; p++)
+        {
+            ulong edited = request.Edits is null ? 0 : request.EditRowsOf(p);
+            if (request.Edits is not null) request.EditRows.Add(edited);
+            _slots.Add(edited == 0 ? default : new RowSlots(0, request.EditSlot, edited));
         }
     }
 
@@ -320,12 +383,15 @@ internal sealed class EngineLoop : IAsyncDisposable
         for (int g = 0; g < _reserved.Length; g++) _reserved[g] -= Needed(request, g);
         var cache = request.Cache!;
         request.Cache = null;
-        if (_reuse) _pages.Index(cache, CollectionsMarshal.AsSpan(request.Tokens));
+        var marks = request.Marks;
+        if (request.Edits is not null) _edits.Release(request.Edits);
+        if (_reuse) _pages.Index(cache, CollectionsMarshal.AsSpan(request.Tokens), marks);
         if (request.Session is { IsDisposed: false } session)
         {
             Release(session);
             session.Cache = cache;
             session.CachedTokens = [.. request.Tokens];
+            session.CachedMarks = marks;
             _idle.Add(session);
         }
         else _pages.Release(cache);

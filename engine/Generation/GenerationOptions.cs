@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Tare.Capture.Editing;
 
 namespace Tare.Generation;
 
@@ -16,6 +17,11 @@ public sealed record GenerationOptions
 
     /// <summary>Go on after a token that ends generation.</summary>
     public bool IgnoreEnd { get; init; }
+
+    /// <summary>
+    /// Edits of this request's rows, in order. Requests with different edits, and with none, share steps. A phase is what a row is in this request: what an earlier generation of the session produced is prompt here.
+    /// </summary>
+    public ImmutableArray<EditSpec> Edits { get; init; } = [];
 
     /// <summary>Give ln probabilities of chosen tokens and of this many most probable ones; null = none.</summary>
     public int? LogProbabilities { get; init; }

@@ -120,14 +120,14 @@ internal sealed class KvPages
     /// <summary>Gives all pages of a sequence back.</summary>
     public void Release(KvSequence sequence) => Truncate(sequence, 0);
 
-    /// <summary>Enters the full pages of a sequence whose tokens are <paramref name="ids"/> (at least its length) into the prefix index.</summary>
-    public void Index(KvSequence sequence, ReadOnlySpan<int> ids)
+    /// <summary>Enters the full pages of a sequence whose tokens are <paramref name="ids"/> (at least its length) into the prefix index; <paramref name="marks"/> say which rows were edited.</summary>
+    public void Index(KvSequence sequence, ReadOnlySpan<int> ids, EditMarks marks = default)
     {
         var key = _start;
         for (int p = 0; (p + 1) * Page <= sequence.Length; p++)
         {
             var tokens = ids.Slice(p * Page, Page);
-            key = key.Next(tokens);
+            key = key.Next(tokens, p * Page, marks);
             if (_prefixes.Contains(key)) continue;
             var pages = new int[_layout.Groups.Length];
             for (int g = 0; g < pages.Length; g++)
@@ -139,15 +139,15 @@ internal sealed class KvPages
         }
     }
 
-    /// <summary>Fills an empty sequence with the longest indexed beginning of <paramref name="ids"/>; always leaves at least one token to compute. Returns its length.</summary>
-    public int Adopt(KvSequence sequence, ReadOnlySpan<int> ids)
+    /// <summary>Fills an empty sequence with the longest indexed beginning of <paramref name="ids"/> whose rows were treated as <paramref name="marks"/> say; always leaves at least one token to compute. Returns its length.</summary>
+    public int Adopt(KvSequence sequence, ReadOnlySpan<int> ids, EditMarks marks = default)
     {
         var found = new List<int[]>();
         var key = _start;
         for (int p = 0; (p + 1) * Page < ids.Length; p++)
         {
             var tokens = ids.Slice(p * Page, Page);
-            key = key.Next(tokens);
+            key = key.Next(tokens, p * Page, marks);
             if (_prefixes.Find(key, tokens) is not { } pages) break;
             found.Add(pages);
         }

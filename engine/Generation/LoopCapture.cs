@@ -13,7 +13,10 @@ internal sealed class LoopCapture(CaptureGraph capture, IProgram program, ICaptu
     private long _row;
     private Exception? _fault;
 
-    /// <summary>The variant that runs meanwhile.</summary>
+    /// <summary>What is captured.</summary>
+    public CaptureSpec Spec => spec;
+
+    /// <summary>The variant that runs meanwhile, unless requests have edits.</summary>
     public IProgram Program => program;
 
     /// <summary>Whether requests must not begin with cached positions.</summary>
@@ -34,13 +37,13 @@ internal sealed class LoopCapture(CaptureGraph capture, IProgram program, ICaptu
         if (request.Cache is { Length: > 0 } cache) Guard(() => _drain.Missing(request.Id, 0, cache.Length));
     }
 
-    /// <summary>Takes the rows of a finished step. A fault of the sink ends the capture, not the conversations.</summary>
-    public void Append(StepTicket ticket)
+    /// <summary>Takes the rows of a finished step of a variant. A fault of the sink ends the capture, not the conversations.</summary>
+    public void Append(IProgram variant, StepTicket ticket)
     {
         if (_fault is not null) return;
         try
         {
-            _drain.Append(program, ticket, CollectionsMarshal.AsSpan(_labels));
+            _drain.Append(variant, ticket, CollectionsMarshal.AsSpan(_labels));
         }
         catch (Exception e)
         {

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Tare.Backends.Cpu;
 using Tare.Capture;
+using Tare.Capture.Editing;
 using Tare.Capture.Running;
 using Tare.Execution;
 using Tare.Formats;
@@ -32,7 +33,10 @@ public sealed record ModelOptions
     /// <summary>Map the file (else it is copied into memory).</summary>
     public bool Map { get; init; } = true;
 
-    /// <summary>Changes the graph before it runs (precision, norms); null = as the file says.</summary>
+    /// <summary>Rewrites the norms, with the same logits; edits stay in the coordinates of the file. Null = as the file says.</summary>
+    public NormTarget? Norms { get; init; }
+
+    /// <summary>Changes the graph before it runs, behind <see cref="Norms"/> (precision); null = as it is.</summary>
     public Func<Graph, Graph>? Rewrite { get; init; }
 
     /// <summary>Element type of cached keys; null = as the graph says: F32, unless <see cref="Rewrite"/> chose another.</summary>
@@ -52,10 +56,11 @@ public sealed class Model : IAsyncDisposable
     private readonly IBackend _backend;
     private readonly IWeightStore _weights;
     private readonly Tokenizer? _tokenizer;
+    private readonly Lazy<EditPlanner> _edits;
     private bool _disposed;
 
-    private Model(ModelFile file, IBackend backend, IWeightStore weights, Tokenizer? tokenizer, Graph graph, EngineLoop loop, int context)
-        => (_file, _backend, _weights, _tokenizer, Graph, Loop, Context) = (file, backend, weights, tokenizer, graph, loop, context);
+    private Model(ModelFile file, IBackend backend, IWeightStore weights, Tokenizer? tokenizer, Graph graph, Lazy<EditPlanner> edits, EngineLoop loop, int context)
+        => (_file, _backend, _weights, _tokenizer, Graph, _edits, Loop, Context) = (file, backend, weights, tokenizer, graph, edits, loop, context);
 
     /// <summary>The graph that runs.</summary>
     public Graph Graph { get; }
@@ -69,7 +74,13 @@ public sealed class Model : IAsyncDisposable
     /// <summary>The tokenizer. Throws <see cref="ModelFileException"/> where the file has none.</summary>
     public Tokenizer Tokenizer => _tokenizer ?? throw new ModelFileException(_file.Path, "has no tokenizer");
 
+    /// <summary>The sites that captures and edits of this model may name.</summary>
+    public SiteMap Sites => Edits.Map;
+
     internal EngineLoop Loop { get; }
+
+    /// <summary>Turns edits into entries of the edit table.</summary>
+    internal EditPlanner Edits => _edits.Value;
 
     /// <summary>Opens a model file or folder, packs its weights and starts its loop. Throws <see cref="ModelFileException"/>.</summary>
     public static Task<Model> LoadAsync(string path, ModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
@@ -86,12 +97,16 @@ public sealed class Model : IAsyncDisposable
     /// One sequence from an empty cache, with the rows of the selected sites (<see cref="SiteSelector"/>) and the logits of every position. Sessions go on meanwhile. Throws <see cref="ArgumentException"/> for
     /// names that are no sites.
     /// </summary>
-    public Task<ActivationCache> RunWithCacheAsync(IReadOnlyList<int> ids, string selector, CancellationToken cancel = default) => Task.Run(() =>
+    public Task<ActivationCache> RunWithCacheAsync(IReadOnlyList<int> ids, string selector, CancellationToken cancel = default) => RunWithCacheAsync(ids, selector, [], cancel);
+
+    /// <summary>The same with edits: sites hold what the rest of the model sees, or with <c>@before</c> behind their names what was there before the edit. Throws <see cref="EditException"/>.</summary>
+    public Task<ActivationCache> RunWithCacheAsync(IReadOnlyList<int> ids, string selector, IReadOnlyList<EditSpec> edits, CancellationToken cancel = default) => Task.Run(() =>
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         CheckTokens(ids);
-        var capture = new CaptureSpec { Rows = selector }.Apply(Graph);
-        return new ActivationCache(capture, [.. ids], WholeSequences.RunChunked<float>(_backend, capture.Graph, [.. ids], Loop.ProgramLimits.MaxRows, cancel: cancel, shared: _weights));
+        var edited = Edits.ForTools(edits);
+        var capture = new CaptureSpec { Rows = selector }.Apply(Graph, Edits.Map, edited?.Graph);
+        return new ActivationCache(capture, [.. ids], WholeSequences.RunChunked<float>(_backend, capture.Graph, [.. ids], Loop.ProgramLimits.MaxRows, cancel: cancel, shared: _weights, edits: edited?.Edits));
     }, cancel);
 
     /// <summary>
@@ -138,7 +153,8 @@ public sealed class Model : IAsyncDisposable
         if (options.MaxTokens is < 1) throw new ArgumentException($"MaxTokens = {options.MaxTokens} must be ≥ 1");
         if (options.LogProbabilities is < 0) throw new ArgumentException($"LogProbabilities = {options.LogProbabilities} must be ≥ 0");
         CheckTokens(tokens);
-        var request = new Request(tokens, options, Loop.Vocabulary, Context, _tokenizer, cancel) { Session = session };
+        var edits = options.Edits.IsDefaultOrEmpty ? null : Edits.Resolve(options.Edits);
+        var request = new Request(tokens, options, Loop.Vocabulary, Context, _tokenizer, cancel) { Session = session, Edits = edits is { Operations.IsEmpty: false } ? edits : null };
         Loop.Submit(request);
         return request;
     }
@@ -157,6 +173,8 @@ public sealed class Model : IAsyncDisposable
             var file = Own(ModelFile.Open(path, new OpenOptions { Map = options.Map }));
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null) throw new ModelFileException(file.Path, "the model has no head, so it can't generate");
+            var report = new RewriteReport();
+            if (options.Norms is { } norms) graph = NormRewrites.Apply(graph, norms, report);
             graph = CacheTypes.Apply(options.Rewrite?.Invoke(graph) ?? graph, options.KeyType, options.ValueType);
             int context = ContextLength.Choose(file, graph, options.Context);
             var tokenizer = Tokenizer.Find(file);
@@ -170,8 +188,10 @@ public sealed class Model : IAsyncDisposable
             var state = Own(backend.CreateState(new StateLayout(kv, [.. kv.Groups.Select(g => checked((int)Math.Min(
                 (tokens + KvLayout.PageTokens - 1) / KvLayout.PageTokens + options.Sequences,
                 g.Window is int window ? (long)options.Sequences * ((window + batch) / KvLayout.PageTokens + 4) : long.MaxValue)))])));
-            var loop = new EngineLoop(program, state, new LoopLimits(context, options.Sequences, batch), tokenizer?.EndOfGeneration ?? FrozenSet<int>.Empty);
-            return new Model(file, backend, weights, tokenizer, graph, loop, context);
+            var planner = new Lazy<EditPlanner>(() => new EditPlanner(graph, report.Coordinates));
+            var variants = new ProgramVariants(backend, weights, graph, program.Signature.Limits, planner);
+            var loop = new EngineLoop(program, state, variants, new LoopLimits(context, options.Sequences, batch), tokenizer?.EndOfGeneration ?? FrozenSet<int>.Empty);
+            return new Model(file, backend, weights, tokenizer, graph, planner, loop, context);
         }
         catch
         {

@@ -5,7 +5,7 @@ using Tare.Execution;
 
 namespace Tare.Generation;
 
-/// <summary>A 128-bit hash of all token ids up to the end of a page, chained page by page.</summary>
+/// <summary>A 128-bit hash of all token ids up to the end of a page, and of what was done to their rows, chained page by page.</summary>
 internal readonly record struct PrefixKey(UInt128 Value)
 {
     /// <summary>The key of the empty beginning in caches of a layout: widths, windows and element types count, so that pages never serve caches of another kind.</summary>
@@ -15,12 +15,25 @@ internal readonly record struct PrefixKey(UInt128 Value)
         return new PrefixKey(MemoryMarshal.Read<UInt128>(SHA256.HashData(Encoding.UTF8.GetBytes(text))));
     }
 
-    /// <summary>The key after another page of tokens.</summary>
-    public PrefixKey Next(ReadOnlySpan<int> tokens)
+    /// <summary>The key after another page of tokens, which begins at <paramref name="position"/>. A page without edited rows has the key that it has without edits.</summary>
+    public PrefixKey Next(ReadOnlySpan<int> tokens, int position = 0, EditMarks marks = default)
     {
+        if (marks.Any(position, tokens.Length)) return NextEdited(tokens, position, marks);
         Span<byte> bytes = stackalloc byte[16 + tokens.Length * sizeof(int)], hash = stackalloc byte[32];
         MemoryMarshal.Write(bytes, Value);
         MemoryMarshal.AsBytes(tokens).CopyTo(bytes[16..]);
+        SHA256.HashData(bytes, hash);
+        return new PrefixKey(MemoryMarshal.Read<UInt128>(hash));
+    }
+
+    // The key of the edits and what applied to each row count too; the length tells such pages from plain ones.
+    private PrefixKey NextEdited(ReadOnlySpan<int> tokens, int position, EditMarks marks)
+    {
+        Span<byte> bytes = stackalloc byte[32 + tokens.Length * (sizeof(int) + sizeof(ulong))], hash = stackalloc byte[32];
+        MemoryMarshal.Write(bytes, Value);
+        MemoryMarshal.Write(bytes[16..], marks.Key);
+        MemoryMarshal.AsBytes(tokens).CopyTo(bytes[32..]);
+        for (int i = 0; i < tokens.Length; i++) BitConverter.TryWriteBytes(bytes[(32 + tokens.Length * sizeof(int) + i * sizeof(ulong))..], marks[position + i]);
         SHA256.HashData(bytes, hash);
         return new PrefixKey(MemoryMarshal.Read<UInt128>(hash));
     }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
+using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Generation.Sampling;
 using Tare.Tokenizers;
 
@@ -46,6 +48,15 @@ internal sealed class Request
 
     public Sampler Sampler { get; }
 
+    /// <summary>What is done to its rows; null = nothing.</summary>
+    public EditEntry? Edits { get; init; }
+
+    /// <summary>Slot of <see cref="Edits"/> in the table while it runs.</summary>
+    public int EditSlot { get; set; }
+
+    /// <summary>Row selections that applied to the positions in <see cref="Cache"/>; empty without edits.</summary>
+    public List<ulong> EditRows { get; } = [];
+
     public KvSequence? Cache { get; set; }
 
     /// <summary>The session whose pages it goes on with, or null.</summary>
@@ -54,6 +65,12 @@ internal sealed class Request
     public Channel<GeneratedPiece> Channel { get; }
 
     public int Generated => Tokens.Count - PromptTokens;
+
+    /// <summary>The row selections of a position whose token is known.</summary>
+    public ulong EditRowsOf(int position) => Edits!.Rows(position, Tokens[position], position < PromptTokens ? Phase.Prompt : Phase.Generated, PromptTokens);
+
+    /// <summary>What the positions in the cache have been through.</summary>
+    public EditMarks Marks => Edits is null ? default : new EditMarks(Edits.Key, [.. EditRows]);
 
     public void Admit() => _admitted = Stopwatch.GetTimestamp();
 

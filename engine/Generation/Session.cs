@@ -22,6 +22,9 @@ public sealed class Session : IDisposable
     /// <summary>The tokens of <see cref="Cache"/>.</summary>
     internal List<int> CachedTokens { get; set; } = [];
 
+    /// <summary>What was done to the rows of <see cref="Cache"/>.</summary>
+    internal EditMarks CachedMarks { get; set; }
+
     internal bool IsDisposed { get; private set; }
 
     /// <summary>Appends a text (BOS as the model says, at the start of the conversation only; special tokens are parsed) and generates.</summary>
@@ -60,6 +63,7 @@ public sealed class Session : IDisposable
         await _model.Loop.Call(() =>
         {
             fork.CachedTokens = [.. CachedTokens];
+            fork.CachedMarks = CachedMarks;
             _model.Loop.Fork(this, fork);
             return true;
         });

@@ -52,7 +52,7 @@ public static class Verifier
         {
             CheckValue(graph, value, "hidden state");
             if (graph.TypeOf(value) is not { Rows: RowAxis.Rows, Element: ElementType.F32 }) throw new GraphException($"hidden state {value} is {graph.TypeOf(value)}");
-            if (graph.OpOf(value) is not (Add or Norm or Embed or Linear or Scale or Input or Multiply or Center or DepthAttention)) throw new GraphException($"hidden state {value} is produced by {graph.OpOf(value).Name}, which no residual stream is");
+            if (graph.OpOf(value) is not (Add or Norm or Embed or Linear or Scale or Input or Multiply or Center or DepthAttention or Edit)) throw new GraphException($"hidden state {value} is produced by {graph.OpOf(value).Name}, which no residual stream is");
         }
     }
 

@@ -27,6 +27,7 @@ public sealed class LayerNormToRmsNorm(bool untie = false) : IRewrite
             var uses = new ValueUses(graph);
             var linked = LinkedValues.From(graph, uses, graph.Nodes[index].Inputs[0], new CenterRule(1));
             if (linked.Obstacles.Count > 0) throw new RewriteRefusedException(Name, RewriteReport.Label(graph, linked.Obstacles[0].Node), linked.Obstacles[0].Reason);
+            if (!graph.HiddenStates.IsEmpty && linked.Values.Contains(graph.HiddenStates[0])) report.Coordinates.Center(graph.TypeOf(graph.HiddenStates[0]).Width);
             graph = StreamCentering.Apply(graph, uses, linked, 1, untie, Name, report);
         }
         return graph;

@@ -79,6 +79,8 @@ public static class NormRewrites
             bool done = pass is LayerNormToRmsNorm && target != NormTarget.Rms && !graph.Nodes.Any(n => n.Op is Norm { Spec: { SubtractsMean: true, Groups: 1 } }) && graph.Nodes.Any(n => n.Op is Norm);
             if (!done) graph = pass.Apply(graph, report);
         }
+        report.Coordinates.ChangedNorms = target != NormTarget.Rms || options?.FoldAffine == true;
+        report.Coordinates.ChangedQueriesAndKeys = report.Changes.Any(c => c.Pass == new QkCenter().Name);
         if (target == NormTarget.None) Refuse(graph, target, _ => true, (label, _) => report.Left.LastOrDefault(l => l.Node == label)?.What ?? "a static norm can't be folded");
         return graph;
     }

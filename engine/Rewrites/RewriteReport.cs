@@ -14,6 +14,9 @@ public sealed class RewriteReport
 {
     private readonly List<RewriteNote> _changes = [], _left = [];
 
+    /// <summary>Where the residual stream is now, seen from the graph that the chain began with.</summary>
+    public StreamCoordinates Coordinates { get; } = new();
+
     /// <summary>Changed nodes, in the order of the passes.</summary>
     public IReadOnlyList<RewriteNote> Changes => _changes;
 

@@ -24,6 +24,7 @@ public sealed class RmsNormToCompressed(int? drop = null, int pad = 0) : IRewrit
         int index = drop switch { null => LeastHarmful(graph), < 0 => width - 1, int given => given };
         if (index >= width) throw new RewriteRefusedException(Name, "", $"there is no coordinate {index} to drop (the stream has {width})");
         report.Change(Name, graph, graph.HiddenStates[0].Node, $"coordinate {index} of {width} is dropped");
+        report.Coordinates.Drop(width, index, pad);
         var map = new RankOneMap(RankOneKind.Difference, width, index);
         return new CompressedBasis(NormKind.CompressedRmsNorm, (weight, blocks) => new DropOutputWeight(weight, index, blocks, pad), row => new DropInputWeight(row, index, pad),
             weight => new DropInputWeight(new MapInputWeight(weight, map), index, pad)).Apply(graph, uses, linked, Name, report);

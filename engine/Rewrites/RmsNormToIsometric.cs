@@ -19,6 +19,7 @@ public sealed class RmsNormToIsometric(int pad = 0) : IRewrite
         var uses = new ValueUses(graph);
         var linked = CompressedBasis.Stream(graph, uses, Name);
         int width = graph.TypeOf(graph.HiddenStates[0]).Width, last = width - 1;
+        report.Coordinates.Reflect(width, pad);
         var map = new RankOneMap(RankOneKind.Householder, width);
         Weight Row(Weight row) => new DropInputWeight(new MapInputWeight(row, map), last, pad);
         return new CompressedBasis(NormKind.IsometricCompressedRmsNorm, (weight, blocks) => new DropOutputWeight(new MapOutputWeight(weight, map, blocks), last, blocks, pad), Row, Row)

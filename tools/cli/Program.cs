@@ -29,7 +29,7 @@ internal static class Program
         foreach (var (name, create) in Commands)
             if (!named || name == arguments[0]) root.Add(create());
         HelpOfSubcommand.Use(root);
-        var parsed = root.Parse(arguments);
+        var parsed = root.Parse(EditFlags.Join(arguments));
         if (parsed.Errors.Count > 0)
         {
             await Console.Error.WriteLineAsync($"tare: {(arguments.Length == 0 ? "give a command" : parsed.Errors[^1].Message.ReplaceLineEndings(" "))} (tare {HelpOfSubcommand.PathOf(parsed.CommandResult.Command)}--help)");

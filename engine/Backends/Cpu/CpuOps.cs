@@ -49,6 +49,7 @@ internal static class CpuOps
         AddRows<SelectRows>((context, op, inputs) => new SelectRowsFunction(inputs[0].Width));
         AddRows<Rope>((context, op, inputs) => new RopeFunction(context, op.Spec));
         AddRows<KvAppend>((context, op, inputs) => new KvAppendFunction(op));
+        AddRows<Edit>((context, op, inputs) => new EditFunction(op, inputs[0].Width, inputs[0].Rows));
         AddRows<NormScale>((context, op, inputs) => new NormScaleFunction(op.Spec, inputs[0].Width));
         AddRows<RowStatistics>((context, op, inputs) => new RowStatisticsFunction(context, op, inputs[0].Width, inputs.Length == 2));
         Add<Linear>((context, op, node, value) =>

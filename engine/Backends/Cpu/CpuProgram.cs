@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
@@ -22,6 +23,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     private readonly float*[] _outputs;
     private readonly ValueInfo[] _outputTypes;
     private readonly (bool Tokens, long Offset, long Rows, string Table)[] _lookups;
+    private readonly ImmutableArray<EditedValue> _edits;
     private readonly bool _tokens;
     private readonly int _residual, _adapters;
     private ExceptionDispatchInfo? _fault;
@@ -43,6 +45,7 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
         _outputs = new float*[graph.Outputs.Length];
         for (int i = 0; i < _outputs.Length; i++) _outputs[i] = context.Pointer(context.Graph.Outputs[i].Value);
         _outputTypes = [.. graph.Outputs.Select(o => graph.TypeOf(o.Value))];
+        _edits = EditedValue.Of(graph);
         _tokens = graph.Nodes.Any(n => n.Op is Input { Kind: InputKind.Tokens });
         _adapters = graph.Nodes.Select(n => n.Op).OfType<Linear>().Select(l => l.Adapters.Length).DefaultIfEmpty().Max();
         _lookups = [.. graph.Nodes.Where(n => n.Op is Embed { Constant: false }).Select(n =>
@@ -95,11 +98,12 @@ internal sealed unsafe class CpuProgram : IProgram, IPoolWork
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        var state = StepCheck.Check(step, Signature, states, _tokens, _residual, _adapters);
-        var own = state as CpuState;
-        if (state is not null && own is null) throw new ArgumentException("the state belongs to another backend");
+        var (caches, table) = StepCheck.Check(step, Signature, states, _tokens, _residual, _adapters, _edits);
+        var own = caches as CpuState;
+        var edits = table?.Edits as CpuEditTable;
+        if (caches is not null && own is null || table is not null && edits is null) throw new ArgumentException("the state belongs to another backend");
         CheckIndices(step);
-        _step.Copy(step, own);
+        _step.Copy(step, own, edits);
         Array.Clear(_blocks);
         _pool.Run(this);
         if (_fault is { } fault)

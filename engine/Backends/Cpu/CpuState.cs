@@ -1,24 +1,29 @@
 using Tare.Backends.Cpu.Caches;
 using Tare.Execution;
+using Tare.Execution.Edits;
 
 namespace Tare.Backends.Cpu;
 
-/// <summary>Cache pages, laid out as <see cref="PageFormat"/> says.</summary>
+/// <summary>Cache pages, laid out as <see cref="PageFormat"/> says, and an edit table.</summary>
 internal sealed unsafe class CpuState : IState
 {
     private readonly PageFormat[] _formats;      // [groups]
     private readonly NativeBuffer<byte>[] _pages; // [groups], each [pages, PageFormat.Bytes]
+    private readonly CpuEditTable? _edits;
 
     public CpuState(StateLayout layout)
     {
         Layout = layout;
+        _edits = layout.Edits is null ? null : new CpuEditTable(layout.Edits);
         _formats = [.. layout.Kv.Groups.Select(g => new PageFormat(g))];
         _pages = [.. layout.PagesPerGroup.Select((pages, g) => new NativeBuffer<byte>(checked(_formats[g].Bytes * pages)))];
     }
 
     public StateLayout Layout { get; }
 
-    public long Bytes => _pages.Sum(p => p.Bytes);
+    public long Bytes => _pages.Sum(p => p.Bytes) + (_edits?.Bytes ?? 0);
+
+    public EditTable? Edits => _edits;
 
     /// <summary>The layout of a group's pages.</summary>
     public ref readonly PageFormat Format(int group) => ref _formats[group];
@@ -52,6 +57,7 @@ internal sealed unsafe class CpuState : IState
     public void Dispose()
     {
         foreach (var pages in _pages) pages.Dispose();
+        _edits?.Dispose();
     }
 
     private Span<byte> Page(int group, int page) => _pages[group].Span(page * _formats[group].Bytes, PageBytes(group));

@@ -38,6 +38,7 @@ internal static class ReferenceOps
         Add<SelectRows>(Columns.SelectRows);
         Add<Pool>(Columns.Pool);
         Add<Rope>(Rotary.Rotate);
+        Add<Edit>(Edits.Apply);
         Add<NormScale>(Observations.NormScale);
         Add<RowStatistics>(Observations.RowStatistics);
         Add<KvAppend>(AttentionOps.Append);

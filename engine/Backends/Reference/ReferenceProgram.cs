@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Tare.Execution;
 using Tare.Graphs;
@@ -11,6 +12,7 @@ internal sealed class ReferenceProgram(Graph graph, ReferenceWeights weights, Pr
     private readonly int _adapters = graph.Nodes.Select(n => n.Op).OfType<Linear>().Select(l => l.Adapters.Length).DefaultIfEmpty().Max();
     private readonly bool _tokens = graph.Nodes.Any(n => n.Op is Input { Kind: InputKind.Tokens });
     private readonly int _residual = graph.Nodes.Select(n => n.Op).OfType<Input>().Where(i => i.Kind == InputKind.Residual).Select(i => i.Width).FirstOrDefault();
+    private readonly ImmutableArray<EditedValue> _edits = EditedValue.Of(graph);
     private double[][][] _values = []; // [nodes][outputs][rows · width]
     private long _tickets;
 
@@ -18,9 +20,9 @@ internal sealed class ReferenceProgram(Graph graph, ReferenceWeights weights, Pr
 
     public StepTicket Enqueue(in Step step, ReadOnlySpan<IState> states)
     {
-        var state = StepCheck.Check(step, Signature, states, _tokens, _residual, _adapters);
-        var run = new ReferenceStep(step, state as ReferenceState, weights, threads);
-        if (state is not null && run.State is null) throw new ArgumentException("the state belongs to another backend");
+        var (caches, table) = StepCheck.Check(step, Signature, states, _tokens, _residual, _adapters, _edits);
+        var run = new ReferenceStep(step, caches as ReferenceState, table?.Edits, weights, threads);
+        if (caches is not null && run.State is null) throw new ArgumentException("the state belongs to another backend");
         CheckIndices(run);
         _values = new double[graph.Nodes.Length][][];
         for (int i = 0; i < graph.Nodes.Length; i++)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Tare.Execution;
+using Tare.Execution.Edits;
 
 namespace Tare.Backends.Reference;
 
@@ -11,10 +12,13 @@ internal sealed class ReferenceState : IState
     public ReferenceState(StateLayout layout)
     {
         Layout = layout;
+        Edits = layout.Edits is null ? null : new EditTable(layout.Edits);
         _pages = [.. layout.Kv.Groups.Select((group, g) => Enumerable.Range(0, layout.PagesPerGroup[g]).Select(_ => Fresh(group)).ToArray())];
     }
 
     public StateLayout Layout { get; }
+
+    public EditTable? Edits { get; }
 
     public long Bytes => _pages.Sum(g => g.Sum(p => p.LongLength * sizeof(double)));
 

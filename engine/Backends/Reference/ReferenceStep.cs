@@ -1,16 +1,17 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Backends.Reference;
 
-/// <summary>A step's data as arrays, with what kernels ask for a row: its sequence, its position, its adapter.</summary>
+/// <summary>A step's data as arrays, with what kernels ask for a row: its sequence, its position, its slots.</summary>
 internal sealed class ReferenceStep
 {
     private readonly ParallelOptions _parallel;
 
-    public ReferenceStep(in Step step, ReferenceState? state, ReferenceWeights weights, int threads)
+    public ReferenceStep(in Step step, ReferenceState? state, EditTable? edits, ReferenceWeights weights, int threads)
     {
-        (State, Weights, _parallel) = (state, weights, new ParallelOptions { MaxDegreeOfParallelism = threads });
+        (State, Edits, Weights, _parallel) = (state, edits, weights, new ParallelOptions { MaxDegreeOfParallelism = threads });
         Sequences = step.Sequences.ToArray();
         Rows = step.Rows;
         Tokens = step.Tokens.ToArray();
@@ -19,6 +20,7 @@ internal sealed class ReferenceStep
         PageStarts = step.PageStarts.ToArray();
         OutputRows = step.OutputRows.ToArray();
         AdapterOf = step.Slots.IsEmpty ? new int[Rows] : [.. step.Slots.ToArray().Select(s => s.Adapter)];
+        Slots = step.Slots.IsEmpty ? new RowSlots[Rows] : step.Slots.ToArray();
         SequenceOf = new int[Rows];
         PositionOf = new int[Rows];
         for (int s = 0; s < Sequences.Length; s++)
@@ -27,6 +29,7 @@ internal sealed class ReferenceStep
     }
 
     public ReferenceState? State { get; }
+    public EditTable? Edits { get; }
     public ReferenceWeights Weights { get; }
     public SequenceRows[] Sequences { get; }
     public int Rows { get; }
@@ -36,6 +39,7 @@ internal sealed class ReferenceStep
     public int[] PageStarts { get; }
     public int[] OutputRows { get; }
     public int[] AdapterOf { get; }
+    public RowSlots[] Slots { get; }
     public int[] SequenceOf { get; }
     public int[] PositionOf { get; }
 

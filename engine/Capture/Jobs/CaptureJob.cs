@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
+using Tare.Capture.Editing;
 using Tare.Capture.Running;
 using Tare.Capture.Statistics;
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
@@ -38,6 +40,9 @@ public sealed record CaptureJobOptions
 
     /// <summary>What the precision of the graph is called in the manifest.</summary>
     public string Precision { get; init; } = "exact";
+
+    /// <summary>Edits of all sequences, with the graph that applies them; null = none.</summary>
+    public (EditedGraph Graph, StepEdits Edits)? Edits { get; init; }
 }
 
 /// <summary>
@@ -51,10 +56,10 @@ public static class CaptureJob
     {
         bool statistics = spec.Statistics is not null;
         if (statistics == spec.Rows is not null) throw new ArgumentException("a job takes statistics or rows");
-        var capture = spec.Apply(graph);
+        var capture = spec.Apply(graph, SiteMap.Of(graph), options.Edits?.Graph);
         long rows = sequences[^1].FirstRow + sequences[^1].Tokens.Length + options.Generate, chunks = (rows + PairwiseMerge.ChunkRows - 1) / PairwiseMerge.ChunkRows;
         var identity = new CaptureIdentity(statistics ? "statistics" : "rows", HashModel(model), options.Coordinates, options.Precision, CacheTypesOf(graph), Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(GraphDump.ToText(graph)))), CaptureInput.Hash(sequences), sequences.Count, rows,
-            PairwiseMerge.ChunkRows, spec.Statistics ?? spec.Rows!, spec.Channels, options.Type.ToString(), options.Context, options.Generate);
+            PairwiseMerge.ChunkRows, spec.Statistics ?? spec.Rows!, spec.Channels, options.Type.ToString(), options.Context, options.Generate, options.Edits is { } edits ? $"{edits.Edits.Entry.Key:x32}" : "");
         var manifest = Resume(options, new CaptureManifest(CaptureManifest.CurrentSchema, identity, Path.GetFileName(model.Path.TrimEnd(Path.DirectorySeparatorChar)), options.InputName, backend.Device.Backend, options.Shard, options.Shards, []));
 
         long first = chunks * options.Shard / options.Shards, end = chunks * (options.Shard + 1) / options.Shards;
@@ -62,7 +67,7 @@ public static class CaptureJob
         long remaining = Enumerable.Range(0, (int)(end - first)).Count(i => !finished.Contains(first + i));
         if (remaining == 0) return manifest;
         using var weights = backend.CreateWeightStore();
-        using var runner = new CaptureRunner(backend, weights, capture, Math.Max(options.Context, sequences.Max(s => s.Tokens.Length + options.Generate)), cancel: cancel);
+        using var runner = new CaptureRunner(backend, weights, capture, Math.Max(options.Context, sequences.Max(s => s.Tokens.Length + options.Generate)), cancel: cancel, edits: options.Edits?.Edits);
         long written = 0;
         ICaptureSink sink = statistics
             ? new StatisticsSink(capture, (id, sites) => Save(id, path => StatisticsFile.Write(path, sites, Metadata(id))))

@@ -21,7 +21,8 @@ namespace Tare.Capture.Jobs;
 /// <param name="Type">Element type of rows.</param>
 /// <param name="Context">Longest sequence.</param>
 /// <param name="Generate">Tokens generated behind each sequence.</param>
-public sealed record CaptureIdentity(string Kind, string ModelSha256, string Coordinates, string Precision, string CacheTypes, string GraphSha256, string TokensSha256, long Sequences, long Rows, int ChunkRows, string Sites, bool Channels, string Type, int Context, int Generate);
+/// <param name="Edits">Hash of the edits that the rows went through; empty without.</param>
+public sealed record CaptureIdentity(string Kind, string ModelSha256, string Coordinates, string Precision, string CacheTypes, string GraphSha256, string TokensSha256, long Sequences, long Rows, int ChunkRows, string Sites, bool Channels, string Type, int Context, int Generate, string Edits = "");
 
 /// <summary>A finished chunk.</summary>
 public sealed record CaptureChunk(long Id, long FirstRow, long Rows, string File, string Sha256);

@@ -12,18 +12,19 @@ internal sealed class CaptureDrain : IDisposable
     private const int Blocks = 3;
 
     private readonly IReadOnlyList<CaptureOutput> _outputs;
-    private readonly OutputId[] _ids;
+    private readonly OutputId[] _ids; // in the program that ran last
     private readonly int[] _first; // sites that are the same value are copied once
     private readonly BlockQueue _full = new(Blocks), _empty = new(Blocks);
     private readonly ICaptureSink _sink;
     private readonly Thread _thread;
+    private ProgramSignature _signature;
     private CaptureBlock? _current;
     private volatile ExceptionDispatchInfo? _fault;
     private bool _ended;
 
     public CaptureDrain(IReadOnlyList<CaptureOutput> outputs, ProgramSignature signature, ICaptureSink sink, int blockRows)
     {
-        (_outputs, _sink) = (outputs, sink);
+        (_outputs, _sink, _signature) = (outputs, sink, signature);
         _ids = [.. outputs.Select(o => signature.Output(o.Output))];
         _first = [.. outputs.Select(o => outputs.TakeWhile(p => p.Output != o.Output).Count())];
         for (int i = 0; i < Blocks; i++) _empty.Add(new CaptureBlock(outputs, _first, blockRows));
@@ -34,9 +35,14 @@ internal sealed class CaptureDrain : IDisposable
     /// <summary>Rows of a block that holds about four MiB of all outputs.</summary>
     public static int BlockRows(IReadOnlyList<CaptureOutput> outputs) => Math.Clamp((1 << 20) / Math.Max(1, outputs.Sum(o => o.Width)), 16, 1024);
 
-    /// <summary>Copies rows of a finished step: <paramref name="labels"/> [rows of the step]; rows with Row &lt; 0 are left out.</summary>
+    /// <summary>Copies rows of a finished step of a program that has all outputs, wherever they stand: <paramref name="labels"/> [rows of the step]; rows with Row &lt; 0 are left out.</summary>
     public void Append(IProgram program, StepTicket ticket, ReadOnlySpan<RowLabel> labels)
     {
+        if (!ReferenceEquals(program.Signature, _signature))
+        {
+            _signature = program.Signature;
+            for (int o = 0; o < _ids.Length; o++) _ids[o] = _signature.Output(_outputs[o].Output);
+        }
         for (int at = 0; at < labels.Length;)
         {
             if (labels[at].Row < 0)

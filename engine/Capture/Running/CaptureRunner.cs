@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Capture.Running;
@@ -19,6 +20,8 @@ public sealed class CaptureRunner : IDisposable
 
     private readonly IProgram _program;
     private readonly IState _state;
+    private readonly IState? _editTable;
+    private readonly StepEdits? _edits;
     private readonly KvLayout _kv;
     private readonly OutputId? _logits;
     private readonly int _batch, _vocabulary;
@@ -26,12 +29,14 @@ public sealed class CaptureRunner : IDisposable
     private readonly Dictionary<long, List<int>> _tables = [];
     private readonly List<RowLabel> _labels = [];
     private readonly List<SequenceRows> _rows = [];
+    private readonly List<RowSlots> _slots = [];
     private readonly List<int> _tokens = [], _table = [], _starts = [], _outputs = [], _ending = []; // of the step that is being put together; sequences whose pages come back after it
 
-    /// <summary>Compiles over a weight store, for sequences of up to <paramref name="context"/> tokens with what is generated.</summary>
-    public CaptureRunner(IBackend backend, IWeightStore weights, CaptureGraph capture, int context, int batch = 512, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default)
+    /// <summary>Compiles over a weight store, for sequences of up to <paramref name="context"/> tokens with what is generated; <paramref name="edits"/> apply to each.</summary>
+    public CaptureRunner(IBackend backend, IWeightStore weights, CaptureGraph capture, int context, int batch = 512, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, StepEdits? edits = null)
     {
         Capture = capture;
+        (_edits, _editTable) = (edits, edits?.CreateState(backend));
         var kv = KvLayout.Of(capture.Graph);
         _batch = kv.Groups.IsEmpty ? context : Math.Min(batch, context);
         _program = backend.Compile(capture.Graph, weights, new ProgramLimits(_batch, MaximumSequences, 1), progress, cancel);
@@ -77,6 +82,7 @@ public sealed class CaptureRunner : IDisposable
     {
         _program.Dispose();
         _state.Dispose();
+        _editTable?.Dispose();
     }
 
     private int Room => _batch - _tokens.Count;
@@ -114,6 +120,7 @@ public sealed class CaptureRunner : IDisposable
             _labels.Add(new RowLabel(wanted is null || wanted(row) ? row : -1, number, position + i, tokens[i], phase));
         }
         _tokens.AddRange(tokens);
+        if (_edits is not null) _slots.AddRange(_edits.Slots(tokens, position, phase, sequence.Tokens.Length));
         if (output) _outputs.Add(_tokens.Count - 1);
         if (_kv.Groups.IsEmpty) return;
         if (!_tables.TryGetValue(number, out var table)) _tables.Add(number, table = []);
@@ -141,7 +148,8 @@ public sealed class CaptureRunner : IDisposable
             Pages = CollectionsMarshal.AsSpan(_table),
             PageStarts = CollectionsMarshal.AsSpan(_starts),
             OutputRows = CollectionsMarshal.AsSpan(_outputs),
-        }, _kv.Groups.IsEmpty ? [] : [_state]);
+            Slots = CollectionsMarshal.AsSpan(_slots),
+        }, _editTable is null ? [_state] : [_state, _editTable]);
         _program.Wait(ticket, cancel);
         drain.Append(_program, ticket, CollectionsMarshal.AsSpan(_labels));
         int choice = -1;
@@ -150,6 +158,7 @@ public sealed class CaptureRunner : IDisposable
         foreach (int number in _ending) Free(number);
         _ending.Clear();
         _rows.Clear();
+        _slots.Clear();
         _tokens.Clear();
         _labels.Clear();
         _outputs.Clear();

@@ -27,7 +27,9 @@ internal static class CaptureCommand
         Option<bool> json = SharedOptions.Json(), noMap = SharedOptions.NoMap();
         var threads = SharedOptions.Threads();
         var command = new Command("capture", "Capture statistics or rows of the residual stream.") { file, model, sites, statistics, raw, channels, type, shard, generate, context, precision, keyType, valueType, norm, threads, noMap, json, output };
-        foreach (var sub in new[] { CaptureSitesCommand.Create(), CaptureMergeCommand.Create(), CaptureShowCommand.Create(), CaptureExportCommand.Create(), CaptureBenchCommand.Create() }) command.Subcommands.Add(sub);
+        foreach (var sub in new[] { CaptureSitesCommand.Create(), CaptureMergeCommand.Create(), CaptureShowCommand.Create(), CaptureExportCommand.Create(), CaptureBenchCommand.Create(), CaptureVectorCommand.Create() }) command.Subcommands.Add(sub);
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(statistics) && arguments.GetValue(raw)) throw new UsageException("capture: give either --stats or --raw");
@@ -35,13 +37,14 @@ internal static class CaptureCommand
             if (arguments.GetValue(generate) < 0) throw new UsageException($"--generate {arguments.GetValue(generate)}: give at least 0");
             var (part, parts) = Shard(arguments.GetValue(shard));
             using var opened = ModelFile.Open(arguments.GetValue(model)!, new OpenOptions { Map = !arguments.GetValue(noMap) });
-            Graph own = ArchitectureRegistry.Build(opened), rewritten = SharedOptions.WithNorms(own, arguments.GetValue(norm));
+            Graph own = ArchitectureRegistry.Build(opened), rewritten = SharedOptions.WithNorms(own, arguments.GetValue(norm), out var stream);
             var graph = SharedOptions.Graph(arguments.GetValue(precision)!, rewritten, arguments.GetValue(keyType), arguments.GetValue(valueType));
             string coordinates = SharedOptions.Coordinates(own, rewritten, arguments.GetValue(norm));
             string name = arguments.GetValue(file)!;
             int window = Math.Min(arguments.GetValue(context), ContextLength.Choose(opened, graph, null));
             if (arguments.GetResult(context) is { Implicit: false }) window = ContextLength.Choose(opened, graph, arguments.GetValue(context));
             var spec = arguments.GetValue(raw) ? new CaptureSpec { Rows = arguments.GetValue(sites) } : new CaptureSpec { Statistics = arguments.GetValue(sites), Channels = arguments.GetValue(channels) };
+            var (_, stepEdits, edited) = edits.Apply(arguments, graph, stream);
             _ = spec.Apply(graph); // names are checked before a long text is read
             var sequences = CaptureInput.Read(name, name == "-" ? StandardInput.ReadText() : File.ReadAllText(name), name.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase), Tokenizer.Find(opened), opened.Path, Vocabulary(graph), window, arguments.GetValue(generate));
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
@@ -55,6 +58,7 @@ internal static class CaptureCommand
                 Type = arguments.GetValue(type) == "bf16" ? TensorType.BF16 : TensorType.F32,
                 Coordinates = coordinates,
                 Precision = arguments.GetValue(precision)!,
+                Edits = edited is null ? null : (edited, stepEdits!),
                 InputName = name == "-" ? "stdin" : Path.GetFileName(name),
             }, new ChunkReport(), cancel);
             Progress.End();

@@ -26,6 +26,8 @@ internal static class LogitsCommand
         var noMap = SharedOptions.NoMap();
         var norm = SharedOptions.Norm();
         var command = new Command("logits", "Compute the logits of every position of a sequence.") { model, ids, text, hidden, precision, norm, keyType, valueType, threads, chunk, noMap, output };
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(chunk) < 1) throw new UsageException($"--chunk {arguments.GetValue(chunk)}: give at least 1");
@@ -36,13 +38,14 @@ internal static class LogitsCommand
             file.RefuseToOverwrite(target);
             var graph = ArchitectureRegistry.Build(file);
             if (graph.FindOutput(GraphBuilder.LogitsOutput) is null && !arguments.GetValue(hidden)) throw new ModelFileException(file.Path, "the model has no head, so it gives no logits; ask for --hidden");
-            graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            graph = SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(graph, arguments.GetValue(norm), out var coordinates), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            (graph, var stepEdits, _) = edits.Apply(arguments, graph, coordinates);
             if (arguments.GetValue(hidden))
                 graph = graph.WithOutputs([.. graph.Outputs.Where(o => o.Name == GraphBuilder.LogitsOutput), .. graph.HiddenStates.Select((v, i) => new GraphOutput($"hidden_states.{i}", v))]);
             int[] tokens = byIds ? arguments.GetValue(ids)! : Tokenizer.Of(file).Encode(arguments.GetValue(text)!);
             ContextLength.Check(file, graph, "the sequence", tokens.Length);
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel);
+            var values = WholeSequences.RunChunked<float>(backend, graph, tokens, arguments.GetValue(chunk), new LoadReport(), cancel, edits: stepEdits);
             Progress.End();
             Write(target, graph, values, tokens.Length);
             return 0;

@@ -27,6 +27,8 @@ internal static class PerplexityCommand
         {
             file, model, context, other, otherPrecision, json, precision, norm, keyType, valueType, threads, noMap,
         };
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             var open = new OpenOptions { Map = !arguments.GetValue(noMap) };
@@ -40,10 +42,11 @@ internal static class PerplexityCommand
             string asked = arguments.GetValue(precision)!;
             int count = arguments.GetValue(threads);
             using var backend = SharedOptions.Backend(asked, count);
-            graph = SharedOptions.Graph(asked, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            graph = SharedOptions.Graph(asked, SharedOptions.WithNorms(graph, arguments.GetValue(norm), out var coordinates), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            (graph, var stepEdits, _) = edits.Apply(arguments, graph, coordinates);
             if (arguments.GetValue(other) is not { } reference)
             {
-                var report = Perplexity.Compute(backend, graph, ids, beginning, window, new WindowReport(), cancel);
+                var report = Perplexity.Compute(backend, graph, ids, beginning, window, new WindowReport(), cancel, stepEdits);
                 Progress.End();
                 Write(report, window, arguments.GetValue(json));
                 return 0;
@@ -52,7 +55,7 @@ internal static class PerplexityCommand
             string referencePrecision = isPrecision ? reference : arguments.GetValue(otherPrecision)!;
             using var referenceFile = ModelFile.Open(isPrecision ? arguments.GetValue(model)! : reference, open);
             using var referenceBackend = SharedOptions.Backend(referencePrecision, count);
-            var divergence = Divergence.Compute((referenceBackend, SharedOptions.Graph(referencePrecision, Predicting(referenceFile))), (backend, graph), ids, beginning, window, new WindowReport(), cancel);
+            var divergence = Divergence.Compute((referenceBackend, SharedOptions.Graph(referencePrecision, Predicting(referenceFile))), (backend, graph), ids, beginning, window, new WindowReport(), cancel, stepEdits);
             Progress.End();
             Write(divergence, window, arguments.GetValue(json));
             return 0;

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Tare.Execution;
 using Tare.Generation;
+using Tare.Rewrites;
 
 namespace Tare.Cli.Commands;
 
@@ -28,12 +29,15 @@ internal static class RunCommand
         var norm = SharedOptions.Norm();
         var command = new Command("run", "Go on with a prompt.") { argument, model, prompt, count, context, stop, ignore, quiet, json, precision, norm, keyType, valueType, threads, noMap };
         sampling.AddTo(command);
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(async () =>
         {
             int tokens = arguments.GetValue(count);
             if (tokens is < -1 or 0) throw new UsageException($"-n {tokens}: give at least 1, or -1 for no limit");
             string text = Prompt(arguments.GetValue(argument), arguments.GetValue(prompt));
             var options = new GenerationOptions { MaxTokens = tokens < 0 ? null : tokens, Stop = [.. arguments.GetValue(stop) ?? []], IgnoreEnd = arguments.GetValue(ignore), Sampling = sampling.Read(arguments) };
+            var edited = edits.Read(arguments);
             var clock = Stopwatch.StartNew();
             string backend = arguments.GetValue(precision)!;
             int threadCount = arguments.GetValue(threads);
@@ -42,12 +46,13 @@ internal static class RunCommand
                 Context = arguments.GetValue(context),
                 Sequences = 1,
                 Map = !arguments.GetValue(noMap),
-                Rewrite = graph => SharedOptions.Graph(backend, SharedOptions.WithNorms(graph, arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType)),
+                Norms = arguments.GetValue(norm) is { } target ? NormRewrites.Targets[target] : null,
+                Rewrite = graph => SharedOptions.Graph(backend, graph, arguments.GetValue(keyType), arguments.GetValue(valueType)),
                 Backend = () => SharedOptions.Backend(backend, threadCount),
             }, new LoadReport(), cancel);
             Progress.End();
             double load = clock.Elapsed.TotalSeconds;
-            return await Generate(loaded, text, options, load, arguments.GetValue(json), arguments.GetValue(quiet), cancel);
+            return await Generate(loaded, text, options with { Edits = [.. edited(loaded.Graph.Blocks)] }, load, arguments.GetValue(json), arguments.GetValue(quiet), cancel);
         }));
         return command;
     }

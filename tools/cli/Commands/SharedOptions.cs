@@ -78,7 +78,15 @@ internal static class SharedOptions
     public static string Coordinates(Graph file, Graph rewritten, string? norm) => norm is null || GraphDump.ToText(file) == GraphDump.ToText(rewritten) ? "raw" : $"norm:{norm}";
 
     /// <summary>The graph with the norms that <c>--norm</c> asks for; itself without it.</summary>
-    public static Graph WithNorms(Graph graph, string? norm) => norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], new RewriteReport());
+    public static Graph WithNorms(Graph graph, string? norm) => WithNorms(graph, norm, out _);
+
+    /// <summary>The same, and the coordinates that its stream is in.</summary>
+    public static Graph WithNorms(Graph graph, string? norm, out StreamCoordinates coordinates)
+    {
+        var report = new RewriteReport();
+        coordinates = report.Coordinates;
+        return norm is null ? graph : NormRewrites.Apply(graph, NormRewrites.Targets[norm], report);
+    }
 
     /// <summary>The names themselves.</summary>
     public const string Exact = "exact", Fast = "fast", Float64 = "float64";
