@@ -12,13 +12,13 @@ public sealed record NormBenchRow(string Level, string Shape, string Case, strin
     /// <summary>The name of the control.</summary>
     public const string Control = "control (ln : ln)";
 
-    /// <summary>Kernel level: y = 1.5 x with ordinary stores, as the norms have, while a plain copy of much memory may write past the caches.</summary>
+    /// <summary>Kernel level: y = 1.5 x by vectors with ordinary stores, as the norms have.</summary>
     public const string ScaleAndCopy = "scale-and-copy";
 
     /// <summary>Kernel level: bytes read and written once, by seconds; else null.</summary>
     public double? BytesPerSecond { get; init; }
 
-    /// <summary>Kernel level: <see cref="BytesPerSecond"/> by that of a plain copy between the same arrays in the same run; in cache by that of a scale-and-copy.</summary>
+    /// <summary>Kernel level: <see cref="BytesPerSecond"/> by that of the faster of a library copy and a scale-and-copy between the same arrays in the same run; in cache by that of a scale-and-copy.</summary>
     public double? CopyShare { get; init; }
 
     /// <summary>Layer and model level: part of the time that the norms take as kernels of their own, by profile of the unfused program; null for none.</summary>

@@ -9,7 +9,7 @@ internal sealed class RowArrays : IDisposable
     public RowArrays(int count, int rows, int width)
     {
         (Rows, Width) = (rows, width);
-        _arrays = [.. Enumerable.Range(0, count).Select(_ => new NativeBuffer<float>((long)rows * width))];
+        _arrays = [.. Enumerable.Range(0, count).Select(_ => new NativeBuffer<float>((long)rows * width, dense: true))];
         var random = new Random(1);
         var pattern = new float[4093]; // coprime to the widths, so that rows differ
         for (int i = 0; i < pattern.Length; i++) pattern[i] = 0.3f + 2 * (random.NextSingle() + random.NextSingle() - 1);

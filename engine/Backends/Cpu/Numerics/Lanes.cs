@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tare.Backends.Cpu.Numerics;
 
@@ -50,6 +51,11 @@ internal static unsafe class Lanes
 
     private static Vector512<float> LoadPart(float* source, int count)
     {
+        if (Avx.IsSupported) // an element that the mask leaves out is not read
+        {
+            var mask = Mask(0, count - 1);
+            return Vector512.Create(Avx.MaskLoad(source, mask.GetLower()), Avx.MaskLoad(source + 8, mask.GetUpper()));
+        }
         float* part = stackalloc float[Count];
         for (int i = 0; i < Count; i++) part[i] = i < count ? source[i] : 0;
         return Vector512.Load(part);

@@ -61,29 +61,37 @@ internal abstract unsafe class NormFunction : RowFunction
     /// <summary>Mean and scale of a group: <paramref name="x"/> [<see cref="Group"/>].</summary>
     protected abstract (float Mean, float Scale) Statistics(float* x);
 
-    // Whole vectors in a loop of its own: a loop that also handles the end of a row keeps its vectors in memory.
+    // Whole vectors in a loop of its own: a loop that also handles the end of a row keeps its vectors in memory. The end of a row that is no multiple of them is one more vector over its last elements, read before
+    // anything is written, as y may be x.
     private void Apply(float* x, float* y, float mean, float scale, float* gain, float* bias)
     {
         Vector512<float> m = Vector512.Create(mean), s = Vector512.Create(scale), offset = Vector512.Create(_offset);
         bool gained = _gain is not null, biased = _bias is not null;
-        int i = 0;
-        for (; i <= Group - Lanes.Count; i += Lanes.Count)
+        int last = Group - Lanes.Count;
+        if (last < 0)
+        {
+            ApplyShort(x, y, m, s, gain, bias);
+            return;
+        }
+        var end = (Vector512.Load(x + last) - m) * s;
+        if (gained) end *= offset + Vector512.Load(gain + last);
+        if (biased) end += Vector512.Load(bias + last);
+        for (int i = 0; i < last; i += Lanes.Count)
         {
             var v = (Vector512.Load(x + i) - m) * s;
             if (gained) v *= offset + Vector512.Load(gain + i);
             if (biased) v += Vector512.Load(bias + i);
             v.Store(y + i);
         }
-        if (i < Group) ApplyEnd(i, x, y, m, s, gain, bias);
+        end.Store(y + last);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ApplyEnd(int i, float* x, float* y, Vector512<float> mean, Vector512<float> scale, float* gain, float* bias)
+    private void ApplyShort(float* x, float* y, Vector512<float> mean, Vector512<float> scale, float* gain, float* bias)
     {
-        int count = Group - i;
-        var v = (Lanes.Load(x + i, count) - mean) * scale;
-        if (_gain is not null) v *= Vector512.Create(_offset) + Lanes.Load(gain + i, count);
-        if (_bias is not null) v += Lanes.Load(bias + i, count);
-        Lanes.Store(v, y + i, count);
+        var v = (Lanes.Load(x, Group) - mean) * scale;
+        if (_gain is not null) v *= Vector512.Create(_offset) + Lanes.Load(gain, Group);
+        if (_bias is not null) v += Lanes.Load(bias, Group);
+        Lanes.Store(v, y, Group);
     }
 }

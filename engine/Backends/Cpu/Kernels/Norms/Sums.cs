@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 
@@ -23,11 +24,7 @@ internal static unsafe class Sums
             c += Vector512.Load(x + i + 32);
             d += Vector512.Load(x + i + 48);
         }
-        if (i < count) a += Lanes.Load(x + i, count - i);
-        if (i + 16 < count) b += Lanes.Load(x + i + 16, count - i - 16);
-        if (i + 32 < count) c += Lanes.Load(x + i + 32, count - i - 32);
-        if (i + 48 < count) d += Lanes.Load(x + i + 48, count - i - 48);
-        return Lanes.Sum((a + b) + (c + d));
+        return i == count ? Lanes.Sum((a + b) + (c + d)) : End(x + i, count - i, a, b, c, d);
     }
 
     /// <summary>Σ (x − center)².</summary>
@@ -43,10 +40,27 @@ internal static unsafe class Sums
             c = Vector512.FusedMultiplyAdd(w, w, c);
             d = Vector512.FusedMultiplyAdd(z, z, d);
         }
-        if (i < count) a = Square(x + i, count - i, m, a);
-        if (i + 16 < count) b = Square(x + i + 16, count - i - 16, m, b);
-        if (i + 32 < count) c = Square(x + i + 32, count - i - 32, m, c);
-        if (i + 48 < count) d = Square(x + i + 48, count - i - 48, m, d);
+        return i == count ? Lanes.Sum((a + b) + (c + d)) : EndOfSquares(x + i, count - i, m, a, b, c, d);
+    }
+
+    // The ends of rows have methods of their own: in one method with them the loops keep their sums in memory.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static float End(float* x, int count, Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        a += Lanes.Load(x, count);
+        if (count > 16) b += Lanes.Load(x + 16, count - 16);
+        if (count > 32) c += Lanes.Load(x + 32, count - 32);
+        if (count > 48) d += Lanes.Load(x + 48, count - 48);
+        return Lanes.Sum((a + b) + (c + d));
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static float EndOfSquares(float* x, int count, Vector512<float> center, Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        a = Square(x, count, center, a);
+        if (count > 16) b = Square(x + 16, count - 16, center, b);
+        if (count > 32) c = Square(x + 32, count - 32, center, c);
+        if (count > 48) d = Square(x + 48, count - 48, center, d);
         return Lanes.Sum((a + b) + (c + d));
     }
 
