@@ -67,6 +67,26 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
         }
     }
 
+    // y += scale · activation scale · products, of four rows whose scales lie a stride apart.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddProducts(ref TFloats y0, ref TFloats y1, ref TFloats y2, ref TFloats y3, TFloats scale, float* scales, int stride, TFloats p0, TFloats p1, TFloats p2, TFloats p3)
+    {
+        y0 = L.MultiplyAdd(L.Multiply(scale, scales), p0, y0);
+        y1 = L.MultiplyAdd(L.Multiply(scale, scales + stride), p1, y1);
+        y2 = L.MultiplyAdd(L.Multiply(scale, scales + 2 * stride), p2, y2);
+        y3 = L.MultiplyAdd(L.Multiply(scale, scales + 3 * stride), p3, y3);
+    }
+
+    // y += minimum · activation scale · sum of activations, of four rows.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddMinimums(ref TFloats y0, ref TFloats y1, ref TFloats y2, ref TFloats y3, TFloats minimum, float* sums, int stride)
+    {
+        y0 = L.MultiplyAdd(minimum, sums, y0);
+        y1 = L.MultiplyAdd(minimum, sums + stride, y1);
+        y2 = L.MultiplyAdd(minimum, sums + 2 * stride, y2);
+        y3 = L.MultiplyAdd(minimum, sums + 3 * stride, y3);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(TFloats y0, TFloats y1, TFloats y2, TFloats y3, float* y, long stride)
     {

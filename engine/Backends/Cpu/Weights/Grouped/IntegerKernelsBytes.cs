@@ -69,27 +69,11 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
                 aCodes += TileLayout<T>.BlockBytes(BlockSteps) - BlockSteps * TileLayout<T>.CodeBytes;
                 bCodes += TileLayout<T>.BlockBytes(BlockSteps) - BlockSteps * TileLayout<T>.CodeBytes;
             }
-            var scaleA = L.Load(a.Scales + s * TileRows);
-            ya0 = L.MultiplyAdd(L.Multiply(scaleA, scales + s), Total(aSum0, a0, a.IntegerScales + (2 * s + 1) * TileRows), ya0);
-            ya1 = L.MultiplyAdd(L.Multiply(scaleA, scales + stride + s), Total(aSum1, a1, a.IntegerScales + (2 * s + 1) * TileRows), ya1);
-            ya2 = L.MultiplyAdd(L.Multiply(scaleA, scales + 2 * stride + s), Total(aSum2, a2, a.IntegerScales + (2 * s + 1) * TileRows), ya2);
-            ya3 = L.MultiplyAdd(L.Multiply(scaleA, scales + 3 * stride + s), Total(aSum3, a3, a.IntegerScales + (2 * s + 1) * TileRows), ya3);
-            var scaleB = L.Load(b.Scales + s * TileRows);
-            yb0 = L.MultiplyAdd(L.Multiply(scaleB, scales + s), Total(bSum0, b0, b.IntegerScales + (2 * s + 1) * TileRows), yb0);
-            yb1 = L.MultiplyAdd(L.Multiply(scaleB, scales + stride + s), Total(bSum1, b1, b.IntegerScales + (2 * s + 1) * TileRows), yb1);
-            yb2 = L.MultiplyAdd(L.Multiply(scaleB, scales + 2 * stride + s), Total(bSum2, b2, b.IntegerScales + (2 * s + 1) * TileRows), yb2);
-            yb3 = L.MultiplyAdd(L.Multiply(scaleB, scales + 3 * stride + s), Total(bSum3, b3, b.IntegerScales + (2 * s + 1) * TileRows), yb3);
+            AddProducts(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Scales + s * TileRows), scales + s, stride, Total(aSum0, a0, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum1, a1, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum2, a2, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum3, a3, a.IntegerScales + (2 * s + 1) * TileRows));
+            AddProducts(ref yb0, ref yb1, ref yb2, ref yb3, L.Load(b.Scales + s * TileRows), scales + s, stride, Total(bSum0, b0, b.IntegerScales + (2 * s + 1) * TileRows), Total(bSum1, b1, b.IntegerScales + (2 * s + 1) * TileRows), Total(bSum2, b2, b.IntegerScales + (2 * s + 1) * TileRows), Total(bSum3, b3, b.IntegerScales + (2 * s + 1) * TileRows));
             if (!T.HasMinimum) continue;
-            var minimumA = L.Load(a.Offsets + s * TileRows);
-            ya0 = L.MultiplyAdd(minimumA, x.Sums + s, ya0);
-            ya1 = L.MultiplyAdd(minimumA, x.Sums + stride + s, ya1);
-            ya2 = L.MultiplyAdd(minimumA, x.Sums + 2 * stride + s, ya2);
-            ya3 = L.MultiplyAdd(minimumA, x.Sums + 3 * stride + s, ya3);
-            var minimumB = L.Load(b.Offsets + s * TileRows);
-            yb0 = L.MultiplyAdd(minimumB, x.Sums + s, yb0);
-            yb1 = L.MultiplyAdd(minimumB, x.Sums + stride + s, yb1);
-            yb2 = L.MultiplyAdd(minimumB, x.Sums + 2 * stride + s, yb2);
-            yb3 = L.MultiplyAdd(minimumB, x.Sums + 3 * stride + s, yb3);
+            AddMinimums(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Offsets + s * TileRows), x.Sums + s, stride);
+            AddMinimums(ref yb0, ref yb1, ref yb2, ref yb3, L.Load(b.Offsets + s * TileRows), x.Sums + s, stride);
         }
         Store(ya0, ya1, ya2, ya3, y, yStride);
         Store(yb0, yb1, yb2, yb3, y + TileRows, yStride);
@@ -137,17 +121,9 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
                 a3 = L.MultiplyBytes(a3, codesA, c3);
             }
             if (T.Bias == 0 && (s & (BlockSteps - 1)) == BlockSteps - 1) aCodes += TileLayout<T>.BlockBytes(BlockSteps) - BlockSteps * TileLayout<T>.CodeBytes;
-            var scaleA = L.Load(a.Scales + s * TileRows);
-            ya0 = L.MultiplyAdd(L.Multiply(scaleA, scales + s), Total(aSum0, a0, a.IntegerScales + (2 * s + 1) * TileRows), ya0);
-            ya1 = L.MultiplyAdd(L.Multiply(scaleA, scales + stride + s), Total(aSum1, a1, a.IntegerScales + (2 * s + 1) * TileRows), ya1);
-            ya2 = L.MultiplyAdd(L.Multiply(scaleA, scales + 2 * stride + s), Total(aSum2, a2, a.IntegerScales + (2 * s + 1) * TileRows), ya2);
-            ya3 = L.MultiplyAdd(L.Multiply(scaleA, scales + 3 * stride + s), Total(aSum3, a3, a.IntegerScales + (2 * s + 1) * TileRows), ya3);
+            AddProducts(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Scales + s * TileRows), scales + s, stride, Total(aSum0, a0, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum1, a1, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum2, a2, a.IntegerScales + (2 * s + 1) * TileRows), Total(aSum3, a3, a.IntegerScales + (2 * s + 1) * TileRows));
             if (!T.HasMinimum) continue;
-            var minimumA = L.Load(a.Offsets + s * TileRows);
-            ya0 = L.MultiplyAdd(minimumA, x.Sums + s, ya0);
-            ya1 = L.MultiplyAdd(minimumA, x.Sums + stride + s, ya1);
-            ya2 = L.MultiplyAdd(minimumA, x.Sums + 2 * stride + s, ya2);
-            ya3 = L.MultiplyAdd(minimumA, x.Sums + 3 * stride + s, ya3);
+            AddMinimums(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Offsets + s * TileRows), x.Sums + s, stride);
         }
         Store(ya0, ya1, ya2, ya3, y, yStride);
     }

@@ -37,16 +37,8 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
                     a3 = L.MultiplyShorts(a3, oddA, c3 + 2);
                     b3 = L.MultiplyShorts(b3, oddB, c3 + 2);
                 }
-                var scaleA = L.Load(a.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows);
-                ya0 = L.MultiplyAdd(L.Multiply(scaleA, scales + s), L.ToSingle(a0), ya0);
-                ya1 = L.MultiplyAdd(L.Multiply(scaleA, scales + stride + s), L.ToSingle(a1), ya1);
-                ya2 = L.MultiplyAdd(L.Multiply(scaleA, scales + 2 * stride + s), L.ToSingle(a2), ya2);
-                ya3 = L.MultiplyAdd(L.Multiply(scaleA, scales + 3 * stride + s), L.ToSingle(a3), ya3);
-                var scaleB = L.Load(b.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows);
-                yb0 = L.MultiplyAdd(L.Multiply(scaleB, scales + s), L.ToSingle(b0), yb0);
-                yb1 = L.MultiplyAdd(L.Multiply(scaleB, scales + stride + s), L.ToSingle(b1), yb1);
-                yb2 = L.MultiplyAdd(L.Multiply(scaleB, scales + 2 * stride + s), L.ToSingle(b2), yb2);
-                yb3 = L.MultiplyAdd(L.Multiply(scaleB, scales + 3 * stride + s), L.ToSingle(b3), yb3);
+                AddProducts(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows), scales + s, stride, L.ToSingle(a0), L.ToSingle(a1), L.ToSingle(a2), L.ToSingle(a3));
+                AddProducts(ref yb0, ref yb1, ref yb2, ref yb3, L.Load(b.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows), scales + s, stride, L.ToSingle(b0), L.ToSingle(b1), L.ToSingle(b2), L.ToSingle(b3));
             }
             if (!T.IsNibble && (s & (BlockSteps - 1)) == BlockSteps - 1)
             {
@@ -54,16 +46,8 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
                 bCodes += TileLayout<T>.BlockBytes(BlockSteps) - BlockSteps * TileLayout<T>.CodeBytes;
             }
             if (!T.HasMinimum) continue;
-            var minimumA = L.Load(a.Offsets + s * TileRows);
-            ya0 = L.MultiplyAdd(minimumA, x.Sums + s, ya0);
-            ya1 = L.MultiplyAdd(minimumA, x.Sums + stride + s, ya1);
-            ya2 = L.MultiplyAdd(minimumA, x.Sums + 2 * stride + s, ya2);
-            ya3 = L.MultiplyAdd(minimumA, x.Sums + 3 * stride + s, ya3);
-            var minimumB = L.Load(b.Offsets + s * TileRows);
-            yb0 = L.MultiplyAdd(minimumB, x.Sums + s, yb0);
-            yb1 = L.MultiplyAdd(minimumB, x.Sums + stride + s, yb1);
-            yb2 = L.MultiplyAdd(minimumB, x.Sums + 2 * stride + s, yb2);
-            yb3 = L.MultiplyAdd(minimumB, x.Sums + 3 * stride + s, yb3);
+            AddMinimums(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Offsets + s * TileRows), x.Sums + s, stride);
+            AddMinimums(ref yb0, ref yb1, ref yb2, ref yb3, L.Load(b.Offsets + s * TileRows), x.Sums + s, stride);
         }
         Store(ya0, ya1, ya2, ya3, y, yStride);
         Store(yb0, yb1, yb2, yb3, y + TileRows, yStride);
@@ -93,19 +77,11 @@ internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums
                     a2 = L.MultiplyShorts(a2, oddA, c2 + 2);
                     a3 = L.MultiplyShorts(a3, oddA, c3 + 2);
                 }
-                var scaleA = L.Load(a.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows);
-                ya0 = L.MultiplyAdd(L.Multiply(scaleA, scales + s), L.ToSingle(a0), ya0);
-                ya1 = L.MultiplyAdd(L.Multiply(scaleA, scales + stride + s), L.ToSingle(a1), ya1);
-                ya2 = L.MultiplyAdd(L.Multiply(scaleA, scales + 2 * stride + s), L.ToSingle(a2), ya2);
-                ya3 = L.MultiplyAdd(L.Multiply(scaleA, scales + 3 * stride + s), L.ToSingle(a3), ya3);
+                AddProducts(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Scales + (s * TileLayout<T>.Groups + (TileLayout<T>.Groups == 2 ? g : 0)) * TileRows), scales + s, stride, L.ToSingle(a0), L.ToSingle(a1), L.ToSingle(a2), L.ToSingle(a3));
             }
             if (!T.IsNibble && (s & (BlockSteps - 1)) == BlockSteps - 1) aCodes += TileLayout<T>.BlockBytes(BlockSteps) - BlockSteps * TileLayout<T>.CodeBytes;
             if (!T.HasMinimum) continue;
-            var minimumA = L.Load(a.Offsets + s * TileRows);
-            ya0 = L.MultiplyAdd(minimumA, x.Sums + s, ya0);
-            ya1 = L.MultiplyAdd(minimumA, x.Sums + stride + s, ya1);
-            ya2 = L.MultiplyAdd(minimumA, x.Sums + 2 * stride + s, ya2);
-            ya3 = L.MultiplyAdd(minimumA, x.Sums + 3 * stride + s, ya3);
+            AddMinimums(ref ya0, ref ya1, ref ya2, ref ya3, L.Load(a.Offsets + s * TileRows), x.Sums + s, stride);
         }
         Store(ya0, ya1, ya2, ya3, y, yStride);
     }
