@@ -9,6 +9,8 @@ namespace Tare.Backends.Cpu.Weights;
 /// <summary>F16 or BF16 tiles, 16 bits an element: [matrices, tiles, width, 16], widened panel by panel.</summary>
 internal sealed unsafe class HalfTiles : PackedMatrix
 {
+    private const int Ahead = 4096; // bytes
+
     private readonly NativeBuffer<ushort> _values;
     private readonly bool _brain;
 
@@ -54,23 +56,45 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     public override void Multiply(int matrix, int tile, int tiles, float* x, float* y)
     {
         ushort* a = Tile(matrix, tile), b = a + (long)Width * TileRows;
-        Vector512<float> sumA = Vector512.Load(y), sumB = tiles == 2 ? Vector512.Load(y + TileRows) : default;
-        if (tiles == 1)
-            for (int k = 0; k < Width; k++) sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, _brain), Vector512.Create(x[k]), sumA);
-        else if (_brain)
-            for (int k = 0; k < Width; k++)
+        if (tiles == 1) Single(a, x, y);
+        else if (_brain) Pair<Brain>(a, b, x, y);
+        else Pair<Half>(a, b, x, y);
+    }
+
+    private void Single(ushort* a, float* x, float* y)
+    {
+        var sum = Vector512.Load(y);
+        for (int k = 0; k < Width; k++) sum = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, _brain), Vector512.Create(x[k]), sum);
+        sum.Store(y);
+    }
+
+    // One row waits for memory: lines are asked for long before they are needed, two values of k to a line.
+    private void Pair<TForm>(ushort* a, ushort* b, float* x, float* y) where TForm : struct
+    {
+        Vector512<float> sumA = Vector512.Load(y), sumB = Vector512.Load(y + TileRows);
+        int k = 0;
+        for (; k + 2 <= Width; k += 2, a += 2 * TileRows, b += 2 * TileRows)
+        {
+            if (Sse.IsSupported)
             {
-                sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, true), Vector512.Create(x[k]), sumA);
-                sumB = Vector512.FusedMultiplyAdd(Value(b + k * TileRows, true), Vector512.Create(x[k]), sumB);
+                // Behind the end of either tile comes what it is in the next pair.
+                long ahead = Ahead + (k < Width - Ahead / (sizeof(ushort) * TileRows) ? 0 : (long)Width * TileRows * sizeof(ushort));
+                Sse.Prefetch0((byte*)a + ahead);
+                Sse.Prefetch0((byte*)b + ahead);
             }
-        else
-            for (int k = 0; k < Width; k++)
-            {
-                sumA = Vector512.FusedMultiplyAdd(Value(a + k * TileRows, false), Vector512.Create(x[k]), sumA);
-                sumB = Vector512.FusedMultiplyAdd(Value(b + k * TileRows, false), Vector512.Create(x[k]), sumB);
-            }
+            Vector512<float> first = Vector512.Create(x[k]), second = Vector512.Create(x[k + 1]);
+            sumA = Vector512.FusedMultiplyAdd(Value(a, typeof(TForm) == typeof(Brain)), first, sumA);
+            sumB = Vector512.FusedMultiplyAdd(Value(b, typeof(TForm) == typeof(Brain)), first, sumB);
+            sumA = Vector512.FusedMultiplyAdd(Value(a + TileRows, typeof(TForm) == typeof(Brain)), second, sumA);
+            sumB = Vector512.FusedMultiplyAdd(Value(b + TileRows, typeof(TForm) == typeof(Brain)), second, sumB);
+        }
+        if (k < Width)
+        {
+            sumA = Vector512.FusedMultiplyAdd(Value(a, typeof(TForm) == typeof(Brain)), Vector512.Create(x[k]), sumA);
+            sumB = Vector512.FusedMultiplyAdd(Value(b, typeof(TForm) == typeof(Brain)), Vector512.Create(x[k]), sumB);
+        }
         sumA.Store(y);
-        if (tiles == 2) sumB.Store(y + TileRows);
+        sumB.Store(y + TileRows);
     }
 
     public override void Dispose() => _values.Dispose();
@@ -110,4 +134,8 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     }
 
     private ushort* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;
+
+    private readonly struct Half;
+
+    private readonly struct Brain;
 }
