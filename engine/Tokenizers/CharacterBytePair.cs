@@ -4,7 +4,7 @@ using Tare.Tokenizers.PreTokenizers;
 namespace Tare.Tokenizers;
 
 /// <summary>
-/// Byte-pair merging that starts from characters. One that the vocabulary lacks becomes byte tokens <c>&lt;0xXX&gt;</c>, or the unknown token (one a run where they are fused), or nothing.
+/// Byte-pair merging that starts from characters. One that the vocabulary lacks becomes byte tokens <c>&lt;0x00&gt; … &lt;0xFF&gt;</c>, or the unknown token (one a run where they are fused), or nothing.
 /// </summary>
 /// <param name="vocabulary">Token → id.</param>
 /// <param name="merges">Pair → rank and result.</param>

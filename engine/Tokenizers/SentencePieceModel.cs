@@ -34,7 +34,7 @@ internal sealed class SentencePieceModel : ITokenModel
             if (vocabulary.Kinds[id] == TokenKind.Byte)
             {
                 if (text.Length != 6 || !text.StartsWith("<0x", StringComparison.Ordinal) || !byte.TryParse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
-                    throw metadata.Error("tokenizer.ggml.tokens", $"byte token {id} is '{text}', not <0xXX>");
+                    throw metadata.Error("tokenizer.ggml.tokens", $"byte token {id} is '{text}', not one of <0x00> … <0xFF>");
                 (_byteIds[value], _byteOf[id]) = (id, value);
             }
             else if (vocabulary.Kinds[id] is TokenKind.Normal or TokenKind.UserDefined or TokenKind.Unused && text.Length > 0) _mergeable.TryAdd(text, id);
