@@ -5,7 +5,10 @@ using Tare.Graphs.Weights;
 namespace Tare.Models;
 
 /// <summary>gpt-oss (OpenAI 2025, arXiv 2508.10925): RMSNorm, biases, attention sinks, alternating windows, experts with a clamped gated unit.</summary>
-/// <remarks>Checkpoints hold expert matrices as [experts, in, out], gate and up columns in turn; GGUF files hold them apart, as [experts, out, in]. YaRN's ramp is not rounded to whole pairs.</remarks>
+/// <remarks>
+/// Checkpoints hold expert matrices as [experts, in, out], or in the published form as MXFP4 blocks and scales [experts, out, …], gate and up outputs in turn; GGUF files hold them apart, as [experts, out, in].
+/// YaRN's ramp is not rounded to whole pairs.
+/// </remarks>
 [Architecture("gpt-oss", HuggingFace = "GptOssForCausalLM")]
 internal sealed class GptOss : IArchitecture
 {
@@ -31,22 +34,35 @@ internal sealed class GptOss : IArchitecture
             Value n = g.Norm(x, norm, b.Norm("post_attention_layernorm", "post_attention_norm"));
             // Softmax over the chosen experts only: the same as over all, then divided by the sum of the chosen.
             var chosen = g.AppendAll(new Router(new RouterSpec(experts, used, RouterScore.Softmax, Normalize: true)), g.Linear(n, b.Linear("mlp.router", "ffn_gate_inp")));
-            var (gate, up) = c.IsGguf ? (Expert(n, "", "ffn_gate_exps"), Expert(n, "", "ffn_up_exps")) : Apart(Expert(n, "gate_up_proj", null)); // 2 × [Rows, used · inner]
-            x = g.Add(x, g.Append(new CombineExperts(), Expert(g.Append(unit, gate, up), "down_proj", "ffn_down_exps"), chosen[1]));
+            Value gate = Expert(n, "gate_up_proj", "ffn_gate_exps", 0, 2), up = Expert(n, "gate_up_proj", "ffn_up_exps", 1, 2); // [Rows, used · inner]
+            x = g.Add(x, g.Append(new CombineExperts(), Expert(g.Append(unit, gate, up), "down_proj", "ffn_down_exps", 0, 1), chosen[1]));
 
-            Value Expert(Value input, string name, string? gguf)
-            {
-                var weight = c.IsGguf ? b.Get(null, $"{gguf}.weight") : new TransposeWeight(b.Get($"mlp.experts.{name}"), experts);
-                return g.Append(new ExpertLinear(weight, b.Get($"mlp.experts.{name}_bias", $"{gguf}.bias"), experts), input, chosen[0]);
-            }
-
-            (Value Gate, Value Up) Apart(Value both)
-            {
-                var parts = g.AppendAll(new SplitGroups(g.WidthOf(both) / 2, [1, 1]), both);
-                return (parts[0], parts[1]);
-            }
+            Value Expert(Value input, string name, string gguf, int part, int parts)
+                => g.Append(new ExpertLinear(Matrix(b, name, gguf, experts, part, parts), Bias(b, name, gguf, experts, part, parts), experts), input, chosen[0]);
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
         return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.norm", "output_norm")), v => g.Linear(v, head));
     }
+
+    // The outputs part, part + parts, … of each expert: [experts · out, in].
+    private static Weight Matrix(WeightSource b, string name, string gguf, int experts, int part, int parts)
+    {
+        if (b.IsGguf) return b.Get(null, $"{gguf}.weight");
+        string path = $"mlp.experts.{name}";
+        Weight all = b.Find($"{path}_blocks") is { } blocks ? new MicroscaledWeight(blocks, b.Get($"{path}_scales")) : new TransposeWeight(b.Get(path), experts);
+        var own = Every(all, part, parts);
+        return b.AsStored($"{gguf}.weight", own, experts, own.Rows / experts, own.Width);
+    }
+
+    // [experts, out]
+    private static Weight Bias(WeightSource b, string name, string gguf, int experts, int part, int parts)
+    {
+        if (b.IsGguf) return b.Get(null, $"{gguf}.bias");
+        var all = b.Get($"mlp.experts.{name}_bias");
+        if (parts == 1) return b.AsStored($"{gguf}.bias", all, experts, all.Width);
+        var own = new ReshapeWeight(Every(new ReshapeWeight(all, all.Rows * all.Width, 1), part, parts), experts, all.Width / parts);
+        return b.AsStored($"{gguf}.bias", own, experts, own.Width);
+    }
+
+    private static Weight Every(Weight all, int part, int parts) => parts == 1 ? all : new SliceWeight(all, part, all.Rows / parts, parts);
 }

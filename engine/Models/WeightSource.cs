@@ -75,8 +75,14 @@ internal sealed class WeightSource
         var linear = Linear(huggingFace, gguf);
         if (IsGguf) return linear;
         var transposed = new TransposeWeight(linear.Weight);
-        _record?.Add($"{GgufPrefix}{gguf}.weight", transposed, [transposed.Rows, transposed.Width]);
-        return linear with { Weight = transposed };
+        return linear with { Weight = AsStored($"{gguf}.weight", transposed, transposed.Rows, transposed.Width) };
+    }
+
+    /// <summary>A weight made of a checkpoint's tensors that GGUF files hold as a tensor of its own, outermost dimension first.</summary>
+    public Weight AsStored(string gguf, Weight weight, params ImmutableArray<long> shape)
+    {
+        _record?.Add(GgufPrefix + gguf, weight, shape);
+        return weight;
     }
 
     /// <summary>Equal tensors that lie apart in checkpoints and as one tensor [count, …] in GGUF files: stacked experts, the gains of heads.</summary>
@@ -85,8 +91,7 @@ internal sealed class WeightSource
         if (IsGguf) return Get(null, gguf);
         var parts = Enumerable.Range(0, count).Select(i => Get(huggingFace(i))).ToArray();
         var whole = new ConcatWeight([.. parts]);
-        _record?.Add(GgufPrefix + gguf, whole, parts[0].Rows == 1 ? [count, whole.Width] : [count, parts[0].Rows, whole.Width]);
-        return whole;
+        return AsStored(gguf, whole, parts[0].Rows == 1 ? [count, whole.Width] : [count, parts[0].Rows, whole.Width]);
     }
 
     /// <summary>Gain and bias of a norm; the gain must be there.</summary>

@@ -2,8 +2,8 @@ using Tare.Formats;
 
 namespace Tare.Graphs.Weights;
 
-/// <summary>The rows FirstRow … FirstRow + Rows − 1 of another weight.</summary>
-public sealed record SliceWeight(Weight Source, long FirstRow, long Count) : Weight
+/// <summary>Rows of another weight: FirstRow, FirstRow + Step, … – Count of them.</summary>
+public sealed record SliceWeight(Weight Source, long FirstRow, long Count, int Step = 1) : Weight
 {
     /// <inheritdoc/>
     public override IEnumerable<Weight> Operands => [Source];
@@ -24,19 +24,21 @@ public sealed record SliceWeight(Weight Source, long FirstRow, long Count) : Wei
     public override void Read(long firstRow, int count, Span<float> destination)
     {
         CheckRange(firstRow, count, destination.Length);
-        Source.Read(FirstRow + firstRow, count, destination);
+        if (Step == 1) Source.Read(FirstRow + firstRow, count, destination);
+        else for (int r = 0; r < count; r++) Source.Read(FirstRow + (firstRow + r) * Step, 1, destination.Slice(r * Width, Width));
     }
 
     /// <inheritdoc/>
     public override void Read(long firstRow, int count, Span<double> destination)
     {
         CheckRange(firstRow, count, destination.Length);
-        Source.Read(FirstRow + firstRow, count, destination);
+        if (Step == 1) Source.Read(FirstRow + firstRow, count, destination);
+        else for (int r = 0; r < count; r++) Source.Read(FirstRow + (firstRow + r) * Step, 1, destination.Slice(r * Width, Width));
     }
 
     /// <inheritdoc/>
-    public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes) => Source.TryGetStoredRow(FirstRow + row, out bytes);
+    public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes) => Source.TryGetStoredRow(FirstRow + row * Step, out bytes);
 
     /// <inheritdoc/>
-    public override string ToString() => $"{Source}[{FirstRow}..{FirstRow + Count}]";
+    public override string ToString() => Step == 1 ? $"{Source}[{FirstRow}..{FirstRow + Count}]" : $"{Source}[{FirstRow}, {FirstRow + Step}, …]";
 }
