@@ -16,6 +16,7 @@ public sealed class WeightTests
     {
         double[][] a = Rows(A), b = Rows(B);
         Rows(new SliceWeight(A, 2, 3)).ShouldBe(a[2..5]);
+        Rows(new SliceWeight(A, 1, 3, 2)).ShouldBe([a[1], a[3], a[5]]);
         Rows(new ConcatWeight([A, B, A])).ShouldBe([.. a, .. b, .. a]);
         Rows(new TransposeWeight(A)).ShouldBe([.. Enumerable.Range(0, 5).Select(c => a.Select(r => r[c]).ToArray())]);
         Rows(new TransposeWeight(A, 2)).ShouldBe([.. Enumerable.Range(0, 2).SelectMany(h => Enumerable.Range(0, 5).Select(c => a[(3 * h)..(3 * h + 3)].Select(r => r[c]).ToArray()))]);
@@ -30,7 +31,7 @@ public sealed class WeightTests
     [Fact]
     public void Any_range_of_rows_reads_the_same_in_both_precisions()
     {
-        Weight[] weights = [A, new SliceWeight(A, 1, 4), new ConcatWeight([A, B]), new TransposeWeight(A, 3), new ReshapeWeight(A, 15, 2), new MapOutputWeight(A, Center6), new ScaleInputWeight(B, RandomModel.Matrix(2, "f", 1, 5))];
+        Weight[] weights = [A, new SliceWeight(A, 1, 4), new SliceWeight(A, 1, 3, 2), new ConcatWeight([A, B]), new TransposeWeight(A, 3), new ReshapeWeight(A, 15, 2), new MapOutputWeight(A, Center6), new ScaleInputWeight(B, RandomModel.Matrix(2, "f", 1, 5))];
         foreach (var weight in weights)
         {
             double[][] all = Rows(weight);
