@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
@@ -55,7 +56,7 @@ public sealed class CpuBackend : IBackend
     /// <inheritdoc/>
     public void Dispose() => _pool.Dispose();
 
-    private static string Features() => Vector512.IsHardwareAccelerated ? "AVX-512" : Avx2.IsSupported && Fma.IsSupported ? "AVX2, FMA" : System.Runtime.Intrinsics.Arm.AdvSimd.IsSupported ? "AdvSimd" : "portable";
+    private static string Features() => Vector512.IsHardwareAccelerated ? "AVX-512" : Avx2.IsSupported && Fma.IsSupported ? "AVX2, FMA" : AdvSimd.Arm64.IsSupported ? Dp.IsSupported ? "AdvSimd, Dp" : "AdvSimd" : "portable";
 
     // The brand string of CPUID leaves 0x80000002…4, else the name of the architecture.
     private static string ProcessorName()

@@ -21,6 +21,8 @@ internal sealed unsafe partial class GroupedTiles<T>
             IntegerKernels<T, AvxVnniLanes, Vector256<byte>, Vector256<int>, Vector256<int>, Vector256<float>>.Run(first, _tileBytes, tiles, steps, x, rows, from, fromStride, y, yStride, scratch);
         else if (Avx2Lanes.IsSupported)
             IntegerKernels<T, Avx2Lanes, Vector256<byte>, Vector256<short>, Vector256<int>, Vector256<float>>.Run(first, _tileBytes, tiles, steps, x, rows, from, fromStride, y, yStride, scratch);
+        else if (AdvSimdLanes.IsSupported)
+            IntegerKernels<T, AdvSimdLanes, Vector128<byte>, Vector128<int>, Vector128<int>, Vector128<float>>.Run(first, _tileBytes, tiles, steps, x, rows, from, fromStride, y, yStride, scratch);
         else
             IntegerKernels<T, PortableLanes, Vector128<byte>, Vector128<int>, Vector128<int>, Vector128<float>>.Run(first, _tileBytes, tiles, steps, x, rows, from, fromStride, y, yStride, scratch);
     }
