@@ -34,35 +34,29 @@ internal sealed class GptOss : IArchitecture
             Value n = g.Norm(x, norm, b.Norm("post_attention_layernorm", "post_attention_norm"));
             // Softmax over the chosen experts only: the same as over all, then divided by the sum of the chosen.
             var chosen = g.AppendAll(new Router(new RouterSpec(experts, used, RouterScore.Softmax, Normalize: true)), g.Linear(n, b.Linear("mlp.router", "ffn_gate_inp")));
-            Value gate = Expert(n, "gate_up_proj", "ffn_gate_exps", 0, 2), up = Expert(n, "gate_up_proj", "ffn_up_exps", 1, 2); // [Rows, used · inner]
-            x = g.Add(x, g.Append(new CombineExperts(), Expert(g.Append(unit, gate, up), "down_proj", "ffn_down_exps", 0, 1), chosen[1]));
+            LinearWeights[] input = Experts(b, experts, "gate_up_proj", "ffn_gate_exps", "ffn_up_exps"), output = Experts(b, experts, "down_proj", "ffn_down_exps");
+            Value inner = g.Append(unit, Expert(n, input[0]), Expert(n, input[1]));                         // [Rows, used · inner]
+            x = g.Add(x, g.Append(new CombineExperts(), Expert(inner, output[0]), chosen[1]));
 
-            Value Expert(Value input, string name, string gguf, int part, int parts)
-                => g.Append(new ExpertLinear(Matrix(b, name, gguf, experts, part, parts), Bias(b, name, gguf, experts, part, parts), experts), input, chosen[0]);
+            Value Expert(Value from, LinearWeights w) => g.Append(new ExpertLinear(w.Weight, w.Bias, experts), from, chosen[0]);
         }
         var head = w.Head("lm_head.weight", embedding, c.Bool("tie_word_embeddings", false));
         return g.Finish(x, v => g.Norm(v, norm, w.Norm("model.norm", "output_norm")), v => g.Linear(v, head));
     }
 
-    // The outputs part, part + parts, … of each expert: [experts · out, in].
-    private static Weight Matrix(WeightSource b, string name, string gguf, int experts, int part, int parts)
+    // Matrices [experts · out, in] and biases [experts, out] under GGUF's names; a checkpoint holds them as one tensor whose outputs take turns.
+    private static LinearWeights[] Experts(WeightSource b, int experts, string name, params string[] gguf)
     {
-        if (b.IsGguf) return b.Get(null, $"{gguf}.weight");
+        if (b.IsGguf) return [.. gguf.Select(g => new LinearWeights(b.Get(null, $"{g}.weight"), b.Get(null, $"{g}.bias")))];
         string path = $"mlp.experts.{name}";
-        Weight all = b.Find($"{path}_blocks") is { } blocks ? new MicroscaledWeight(blocks, b.Get($"{path}_scales")) : new TransposeWeight(b.Get(path), experts);
-        var own = Every(all, part, parts);
-        return b.AsStored($"{gguf}.weight", own, experts, own.Rows / experts, own.Width);
+        int parts = gguf.Length;
+        Weight matrices = b.Find($"{path}_blocks") is { } blocks ? new MicroscaledWeight(blocks, b.Get($"{path}_scales")) : new TransposeWeight(b.Get(path), experts), biases = b.Get($"{path}_bias");
+        var column = new ReshapeWeight(biases, biases.Rows * biases.Width, 1);
+        return [.. gguf.Select((g, part) =>
+        {
+            var own = new SliceWeight(matrices, part, matrices.Rows / parts, parts);
+            var bias = new ReshapeWeight(new SliceWeight(column, part, column.Rows / parts, parts), experts, biases.Width / parts);
+            return new LinearWeights(b.AsStored($"{g}.weight", own, experts, own.Rows / experts, own.Width), b.AsStored($"{g}.bias", bias, experts, bias.Width));
+        })];
     }
-
-    // [experts, out]
-    private static Weight Bias(WeightSource b, string name, string gguf, int experts, int part, int parts)
-    {
-        if (b.IsGguf) return b.Get(null, $"{gguf}.bias");
-        var all = b.Get($"mlp.experts.{name}_bias");
-        if (parts == 1) return b.AsStored($"{gguf}.bias", all, experts, all.Width);
-        var own = new ReshapeWeight(Every(new ReshapeWeight(all, all.Rows * all.Width, 1), part, parts), experts, all.Width / parts);
-        return b.AsStored($"{gguf}.bias", own, experts, own.Width);
-    }
-
-    private static Weight Every(Weight all, int part, int parts) => parts == 1 ? all : new SliceWeight(all, part, all.Rows / parts, parts);
 }
