@@ -20,7 +20,7 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
     public static Vector128<byte> Low(Vector128<byte> codes) => codes & Vector128.Create((byte)15);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> High(Vector128<byte> codes) => (codes.AsUInt16() >>> 4).AsByte() & Vector128.Create((byte)15);
+    public static Vector128<byte> High(Vector128<byte> codes) => codes >>> 4;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Table(sbyte* values) => Vector128.Load(values).AsByte();
