@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Tare.Backends.Cpu.Caches;
 using Tare.Formats;
 using Tare.Graphs.Weights;
 
@@ -116,21 +117,12 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     // Whether the exponents of all halves are below the largest.
     private bool IsFinite(ushort largest) => _brain || largest < 0x7C00;
 
-    // Shifted into the fields of an F32 the exponent of a half is 112 too small; the product is exact, denormals included.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Value(ushort* source, bool brain)
     {
-        var bits = Widen(source);
-        if (brain) return (bits << 16).AsSingle();
-        var magnitude = ((bits & Vector512.Create(0x7FFFu)) << 13).AsSingle() * Vector512.Create(5.192296858534828e33f);
-        return (magnitude.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Widen(ushort* source)
-    {
+        if (!brain) return HalfElements.Load((byte*)source);
         var values = Vector256.Load(source);
-        return Avx512F.IsSupported ? Avx512F.ConvertToVector512UInt32(values) : Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values));
+        return ((Avx512F.IsSupported ? Avx512F.ConvertToVector512UInt32(values) : Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values))) << 16).AsSingle();
     }
 
     private ushort* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;
