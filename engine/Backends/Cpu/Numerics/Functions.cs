@@ -7,11 +7,18 @@ namespace Tare.Backends.Cpu.Numerics;
 /// exp, tanh and erfc of 16 lanes. Every lane is computed alike, whatever the vector width of the machine, so tails (loaded into a full vector) have the bits of the vector part.
 /// Polynomials are Chebyshev fits of the functions named beside them.
 /// </summary>
+/// <remarks>Where a vector is two registers each is a call: the compiler inlines so much code in one method and no more, and what is left over would be calls for single operations.</remarks>
 internal static class Functions
 {
     /// <summary>e^x: x = n ln 2 + r, a polynomial of degree 6 on |r| ≤ ½ ln 2 (2·10⁻⁹), times 2ⁿ in two steps, so that denormal results are right.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x)
+    public static Vector512<float> Exp(Vector512<float> x) => Vector512.IsHardwareAccelerated ? ExpInline(x) : ExpCall(x);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<float> ExpCall(Vector512<float> x) => ExpInline(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ExpInline(Vector512<float> x)
     {
         var clamped = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(-110f)), Vector512.Create(90f));
         var n = Vector512.Round(clamped * Vector512.Create(1.44269504f));
@@ -36,7 +43,13 @@ internal static class Functions
 
     /// <summary>tanh x: an odd polynomial of degree 13 up to 0.632, else 1 − 2 / (e^2|x| + 1).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Tanh(Vector512<float> x)
+    public static Vector512<float> Tanh(Vector512<float> x) => Vector512.IsHardwareAccelerated ? TanhInline(x) : TanhCall(x);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<float> TanhCall(Vector512<float> x) => TanhInline(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> TanhInline(Vector512<float> x)
     {
         var u = x * x;
         var p = Vector512.Create(0.002102294858614425f);
@@ -54,7 +67,13 @@ internal static class Functions
 
     /// <summary>erfc x without cancellation: below |x| = 1 one minus an odd polynomial of degree 15, else t e^(−x²) P(t) with t = 1 / (1 + |x|/2), P of degree 11 (2·10⁻¹²); 2 − that for negative x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Erfc(Vector512<float> x)
+    public static Vector512<float> Erfc(Vector512<float> x) => Vector512.IsHardwareAccelerated ? ErfcInline(x) : ErfcCall(x);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Vector512<float> ErfcCall(Vector512<float> x) => ErfcInline(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> ErfcInline(Vector512<float> x)
     {
         var u = x * x;
         var p = Vector512.Create(-9.667044571486996e-06f);

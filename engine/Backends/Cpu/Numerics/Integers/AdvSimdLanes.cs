@@ -38,6 +38,9 @@ internal readonly unsafe struct AdvSimdLanes : IIntegerLanes<Vector128<byte>, Ve
     public static void Store(Vector128<byte> codes, byte* target) => PortableLanes.Store(codes, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> ByteOf(Vector128<byte> codes, int index) => PortableLanes.ByteOf(codes, index);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> AddBytes(Vector128<byte> codes, int bias) => PortableLanes.AddBytes(codes, bias);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -62,6 +65,9 @@ internal readonly unsafe struct AdvSimdLanes : IIntegerLanes<Vector128<byte>, Ve
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Add(Vector128<int> a, Vector128<int> b) => PortableLanes.Add(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => PortableLanes.Add(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> ToSingle(Vector128<int> sums) => PortableLanes.ToSingle(sums);

@@ -39,6 +39,9 @@ internal readonly unsafe struct Avx2Lanes : IIntegerLanes<Vector256<byte>, Vecto
     public static void Store(Vector256<byte> codes, byte* target) => codes.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ByteOf(Vector256<byte> codes, int index) => Vector256.ConvertToSingle(codes.AsInt32() << (24 - 8 * index) >> 24);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> AddBytes(Vector256<byte> codes, int bias) => codes + Vector256.Create((byte)bias);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -55,6 +58,9 @@ internal readonly unsafe struct Avx2Lanes : IIntegerLanes<Vector256<byte>, Vecto
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<short> Add(Vector256<short> a, Vector256<short> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToSingle(Vector256<short> sums) => Vector256.ConvertToSingle(Avx2.MultiplyAddAdjacent(sums, Vector256<short>.One));

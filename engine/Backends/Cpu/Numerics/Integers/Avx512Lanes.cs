@@ -39,6 +39,14 @@ internal readonly unsafe struct Avx512Lanes : IIntegerLanes<Vector512<byte>, Vec
     public static void Store(Vector512<byte> codes, byte* target) => codes.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ByteOf(Vector512<byte> codes, int index) => Vector512.ConvertToSingle(codes.AsInt32() << (24 - 8 * index) >> 24);
+
+    public static bool HoldsTable => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> EntryOf(Vector512<float> table, Vector512<byte> codes, int index) => Avx512F.PermuteVar16x32(table, codes.AsInt32() >>> (8 * index));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<byte> AddBytes(Vector512<byte> codes, int bias) => codes + Vector512.Create((byte)bias);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -55,6 +63,9 @@ internal readonly unsafe struct Avx512Lanes : IIntegerLanes<Vector512<byte>, Vec
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<short> Add(Vector512<short> a, Vector512<short> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ToSingle(Vector512<short> sums) => Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(sums, Vector512<short>.One));

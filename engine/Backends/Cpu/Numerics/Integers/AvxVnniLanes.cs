@@ -39,6 +39,9 @@ internal readonly unsafe struct AvxVnniLanes : IIntegerLanes<Vector256<byte>, Ve
     public static void Store(Vector256<byte> codes, byte* target) => codes.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ByteOf(Vector256<byte> codes, int index) => Vector256.ConvertToSingle(codes.AsInt32() << (24 - 8 * index) >> 24);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> AddBytes(Vector256<byte> codes, int bias) => codes + Vector256.Create((byte)bias);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -50,9 +53,11 @@ internal readonly unsafe struct AvxVnniLanes : IIntegerLanes<Vector256<byte>, Ve
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> MultiplyShorts(Vector256<int> sum, Vector256<byte> shorts, short* two) => AvxVnni.MultiplyWideningAndAdd(sum, shorts.AsInt16(), Vector256.Create(*(int*)two).AsInt16());
 
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> Add(Vector256<int> a, Vector256<int> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ToSingle(Vector256<int> sums) => Vector256.ConvertToSingle(sums);

@@ -42,6 +42,15 @@ internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
     /// <summary>Bytes 1 and 3 of each lane as signed I16.</summary>
     static abstract TCodes Odd(TCodes codes);
 
+    /// <summary>Byte <paramref name="index"/> of each lane, signed, as F32.</summary>
+    static abstract TFloats ByteOf(TCodes codes, int index);
+
+    /// <summary>Whether a vector of floats holds a table of 16, so that <see cref="EntryOf"/> works.</summary>
+    static virtual bool HoldsTable => false;
+
+    /// <summary>The entry named by the low half of byte <paramref name="index"/> of each lane.</summary>
+    static virtual TFloats EntryOf(TFloats table, TCodes codes, int index) => throw new NotSupportedException();
+
     /// <summary>Each byte plus <paramref name="bias"/>.</summary>
     static abstract TCodes AddBytes(TCodes codes, int bias);
 
@@ -57,6 +66,8 @@ internal unsafe interface IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
     static abstract TNarrow Add(TNarrow a, TNarrow b);
 
     static abstract TSums Add(TSums a, TSums b);
+
+    static abstract TFloats Add(TFloats a, TFloats b);
 
     static abstract TFloats ToSingle(TNarrow sums);
 

@@ -38,6 +38,9 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
     public static void Store(Vector128<byte> codes, byte* target) => codes.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> ByteOf(Vector128<byte> codes, int index) => Vector128.ConvertToSingle(codes.AsInt32() << (24 - 8 * index) >> 24);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> AddBytes(Vector128<byte> codes, int bias) => codes + Vector128.Create((byte)bias);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -49,9 +52,11 @@ internal readonly unsafe struct PortableLanes : IIntegerLanes<Vector128<byte>, V
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> MultiplyShorts(Vector128<int> sum, Vector128<byte> shorts, short* two) => MultiplyShorts(sum, shorts, Vector128.Create(*(int*)two).AsInt16());
 
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Add(Vector128<int> a, Vector128<int> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> ToSingle(Vector128<int> sums) => Vector128.ConvertToSingle(sums);

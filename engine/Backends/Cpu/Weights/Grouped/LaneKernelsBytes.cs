@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // Codes of five and six bits times bytes: with what the center takes away, sums of 16 products fit into I16 although they wrap around on the way.
-internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums, TFloats>
+internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
     private static void FourBytesByTwo(TilePanel a, TilePanel b, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {

@@ -1,7 +1,7 @@
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // Codes times I16.
-internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums, TFloats>
+internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
     private static void FourWideByTwo(TilePanel a, TilePanel b, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {

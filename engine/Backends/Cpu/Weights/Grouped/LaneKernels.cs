@@ -5,22 +5,18 @@ using Tare.Backends.Cpu.Numerics.Integers;
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 /// <summary>
-/// Products with integer activations over a range of outputs. Of each 32 values of k the sum of code products is exact; then y = fma(scale · activation scale, sum, y), and where the type has a minimum
+/// Products of one instruction set. Integer activations: of each 32 values of k the sum of code products is exact; then y = fma(scale · activation scale, sum, y), and where the type has a minimum
 /// y = fma(minimum, activation scale · activation sum, y). Many rows go over the weights panel by panel of k, each small enough for the first cache, four rows at a time; a few rows read the tiles as they lie.
 /// What a row gets does not depend on the rows and outputs beside it, nor on the instruction set.
 /// </summary>
-internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums, TFloats>
+internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats> : GroupedKernels<T>
     where T : struct, IGroupedIntegers
     where L : struct, IIntegerLanes<TCodes, TNarrow, TSums, TFloats>
     where TCodes : struct where TNarrow : struct where TSums : struct where TFloats : struct
 {
     private const int Step = 32, TileRows = 16, BlockSteps = TileLayout<T>.BlockSteps;
 
-    /// <summary>
-    /// y[r][o] = from[r][o] + Σ_k w[o, k] x[r][k] over <paramref name="steps"/> steps of k, for one or two tiles of outputs: from <paramref name="tile"/> on and, <paramref name="tileBytes"/> behind it, the next,
-    /// where the first of the steps begins a block; x holds the same steps. from and y are rows of [16 · tiles] floats, <paramref name="fromStride"/> and <paramref name="yStride"/> floats apart.
-    /// </summary>
-    public static void Run(byte* tile, long tileBytes, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch)
+    public override void MultiplyIntegers(byte* tile, long tileBytes, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch)
     {
         int many = rows & ~3, most = x.Wide || !T.IsNibble ? TilePanel.Steps / 2 : TilePanel.Steps;
         float* sums = scratch + 2 * TilePanel.Floats; // [rows, 2 · 16] between panels: rows of y may lie so far apart that they push each other out of the cache

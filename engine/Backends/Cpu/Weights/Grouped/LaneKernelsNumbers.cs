@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // Numbers of tiles as the products want them.
-internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums, TFloats>
+internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
     // Scales of 16 values as integers, with a factor: they multiply the sums before these are floats.
     private static bool HasIntegerScales

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // One row: the weights are read as they lie.
-internal static unsafe partial class IntegerKernels<T, L, TCodes, TNarrow, TSums, TFloats>
+internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
     private static void One(byte* tile, int lane, in IntegerRows x, int index, int steps, float* from, float* y)
     {
