@@ -7,19 +7,13 @@ namespace Tare.Backends.Cpu.Numerics;
 /// exp, tanh and erfc of 16 lanes. Every lane is computed alike, whatever the vector width of the machine, so tails (loaded into a full vector) have the bits of the vector part.
 /// Polynomials are Chebyshev fits of the functions named beside them.
 /// </summary>
-/// <remarks>Where a vector is two registers each is a call: the compiler inlines so much code in one method and no more, and what is left over would be calls for single operations.</remarks>
 internal static class Functions
 {
     /// <summary>e^x: x = n ln 2 + r, a polynomial of degree 6 on |r| ≤ ½ ln 2 (2·10⁻⁹), times 2ⁿ in two steps, so that denormal results are right.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x) => Vector512.IsHardwareAccelerated ? ExpInline(x) : ExpCall(x);
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Vector512<float> ExpCall(Vector512<float> x) => ExpInline(x);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ExpInline(Vector512<float> x)
+    public static Vector512<float> Exp(Vector512<float> x)
     {
+        if (!Vector512.IsHardwareAccelerated) return Vector512.Create(Exp(x.GetLower()), Exp(x.GetUpper()));
         var clamped = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(-110f)), Vector512.Create(90f));
         var n = Vector512.Round(clamped * Vector512.Create(1.44269504f));
         var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), clamped);
@@ -37,19 +31,34 @@ internal static class Functions
         return Vector512.ConditionalSelect(Vector512.Equals(x, x), p, x);
     }
 
+    // The same of 8 lanes. Where a vector of 16 is two registers every operation on it is a method to inline, and of those the compiler takes only so many.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Exp(Vector256<float> x)
+    {
+        var clamped = Vector256.MinNative(Vector256.MaxNative(x, Vector256.Create(-110f)), Vector256.Create(90f));
+        var n = Vector256.Round(clamped * Vector256.Create(1.44269504f));
+        var r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-0.693359375f), clamped);
+        r = Vector256.FusedMultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
+        var p = Vector256.Create(0.0013941116406063054f);
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(0.008375132781144013f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(0.04166635280102047f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(0.16666415437987242f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(0.5000000047139321f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(1f));
+        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(1f));
+        var exponent = Vector256.ConvertToInt32Native(n);
+        var half = exponent >> 1;
+        p = p * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+        return Vector256.ConditionalSelect(Vector256.Equals(x, x), p, x);
+    }
+
     /// <summary>1 / (1 + e^−x).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
 
     /// <summary>tanh x: an odd polynomial of degree 13 up to 0.632, else 1 − 2 / (e^2|x| + 1).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Tanh(Vector512<float> x) => Vector512.IsHardwareAccelerated ? TanhInline(x) : TanhCall(x);
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Vector512<float> TanhCall(Vector512<float> x) => TanhInline(x);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> TanhInline(Vector512<float> x)
+    public static Vector512<float> Tanh(Vector512<float> x)
     {
         var u = x * x;
         var p = Vector512.Create(0.002102294858614425f);
@@ -67,13 +76,7 @@ internal static class Functions
 
     /// <summary>erfc x without cancellation: below |x| = 1 one minus an odd polynomial of degree 15, else t e^(−x²) P(t) with t = 1 / (1 + |x|/2), P of degree 11 (2·10⁻¹²); 2 − that for negative x.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Erfc(Vector512<float> x) => Vector512.IsHardwareAccelerated ? ErfcInline(x) : ErfcCall(x);
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Vector512<float> ErfcCall(Vector512<float> x) => ErfcInline(x);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> ErfcInline(Vector512<float> x)
+    public static Vector512<float> Erfc(Vector512<float> x)
     {
         var u = x * x;
         var p = Vector512.Create(-9.667044571486996e-06f);
@@ -107,4 +110,7 @@ internal static class Functions
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> PowerOfTwo(Vector512<int> exponent) => ((exponent + Vector512.Create(127)) << 23).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> PowerOfTwo(Vector256<int> exponent) => ((exponent + Vector256.Create(127)) << 23).AsSingle();
 }
