@@ -29,19 +29,24 @@ internal static class NormVerifyCommand
         var flags = new NormRewriteFlags();
         var command = new Command("verify", "Compare the logits of a model before and after a rewrite, or of two models.") { model, to, against, text, context, limit, tolerance, precision, threads, json };
         flags.AddTo(command);
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(to) is null == arguments.GetValue(against) is null) throw new UsageException("norm verify: give either --to or --against");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
             using var other = arguments.GetValue(against) is string path ? ModelFile.Open(path) : null;
-            var before = NormCommand.GraphOf(file);
-            var after = other is not null ? NormCommand.GraphOf(other) : NormRewrites.Apply(before, NormRewrites.Targets[arguments.GetValue(to)!], new RewriteReport(), flags.Options(arguments));
+            var rewrites = new RewriteReport();
+            var own = NormCommand.GraphOf(file);
+            var rewritten = other is not null ? NormCommand.GraphOf(other) : NormRewrites.Apply(own, NormRewrites.Targets[arguments.GetValue(to)!], rewrites, flags.Options(arguments));
+            string kind = arguments.GetValue(precision)!;
+            var (before, editsBefore, _) = edits.Apply(arguments, SharedOptions.Graph(kind, own), new StreamCoordinates());
+            var (after, editsAfter, _) = edits.Apply(arguments, SharedOptions.Graph(kind, rewritten), rewrites.Coordinates);
             var (ids, beginning) = Tokens(file, before, arguments.GetValue(text));
             if (arguments.GetValue(limit) is int most) ids = ids[..Math.Min(ids.Length, Math.Max(2, most))];
             int window = Math.Min(ContextLength.Choose(file, before, arguments.GetValue(context)), ids.Length + (beginning is null ? 0 : 1));
-            string kind = arguments.GetValue(precision)!;
             using var backend = SharedOptions.Backend(kind, arguments.GetValue(threads));
-            var report = LogitComparison.Compute(backend, SharedOptions.Graph(kind, before), SharedOptions.Graph(kind, after), ids, beginning, window, new TokenReport(), cancel);
+            var report = LogitComparison.Compute(backend, before, after, ids, beginning, window, new TokenReport(), cancel, (editsBefore, editsAfter));
             Progress.End();
             Print(report, arguments.GetValue(json), arguments.GetValue(text) is not null);
             return report.RelativeDifference <= (arguments.GetValue(tolerance) ?? double.PositiveInfinity) ? 0 : 1;
