@@ -78,6 +78,10 @@ public sealed class NormCommandTests : IDisposable
         double before = report.RootElement.GetProperty("before").GetProperty("mean").GetDouble(), after = report.RootElement.GetProperty("after").GetProperty("mean").GetDouble();
         double.IsFinite(after).ShouldBeTrue();
         after.ShouldNotBe(before);
+        foreach (string statistic in new[] { "median", "p95", "perplexity" }) report.RootElement.GetProperty("after").GetProperty(statistic).GetDouble().ShouldBeGreaterThan(0);
+        var norms = report.RootElement.GetProperty("norms").EnumerateArray().ToList();
+        norms.Select(n => n.GetProperty("name").GetString()).ShouldBe([.. Enumerable.Range(0, 6).SelectMany(i => new[] { $"blocks.{i}.ln1", $"blocks.{i}.ln2" }), "ln_final"]);
+        norms.ShouldAllBe(n => n.GetProperty("denominators")[0].GetDouble() > 0 && !n.GetProperty("denominators")[0].GetDouble().Equals(n.GetProperty("denominators_at_position_0")[0].GetDouble()));
         using var measured = Json("perplexity", "-m", frozen, text, "-c", "64", "--precision", "exact", "--json");
         measured.RootElement.GetProperty("mean_nll").GetDouble().ShouldBe(after, 1e-6);
         using var none = Json("norm", "verify", "-m", frozen, "--to", "none", "-n", "40", "--tolerance", "1e-4", "--json");
