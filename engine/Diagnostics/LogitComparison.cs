@@ -28,7 +28,7 @@ public static class LogitComparison
     public static LogitComparisonReport Compute(IBackend backend, Graph before, Graph after, int[] ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default, (StepEdits? Before, StepEdits? After) edits = default)
     {
         int vocabulary = Vocabulary(before);
-        if (Vocabulary(after) != vocabulary) throw new ArgumentException($"the models have {vocabulary} and {Vocabulary(after)} tokens");
+        if (Vocabulary(after) != vocabulary) throw new ArgumentException($"the models have vocabularies of {vocabulary} and {Vocabulary(after)} tokens, so their logits can't be compared");
         if (ids.Length < 2) throw new ArgumentException("at least two tokens are needed");
         using var a = new ProgramRunner(backend, Tapped(before), context, Chunk, cancel, edits.Before);
         using var b = new ProgramRunner(backend, Tapped(after), context, Chunk, cancel, edits.After);
