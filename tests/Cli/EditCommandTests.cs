@@ -191,10 +191,10 @@ public sealed class EditCommandTests : IDisposable
     [Fact]
     public void Wrong_edits_are_one_clear_line()
     {
-        foreach (var (edit, reason) in new[] { ("zero:blocks.0.hook_resid_pots", "nearest: blocks.0.hook_resid_post"), ("zero:blocks.0.ln1.hook_scale", "not edited"), ("zero:blocks.0.attn.hook_z:heads=99", "head 99"), ("add:hook_embed:none.safetensors", "none.safetensors"), ("zero", "ACTION:SITES") })
+        foreach (var (edit, reason) in new[] { ("zero:blocks.0.hook_resid_pots", "nearest: blocks.0.hook_resid_post"), ("zero:blocks.0.ln1.hook_scale", "not edited"), ("zero:blocks.0.attn.hook_z:heads=99", "head 99"), ("add:hook_embed:none.safetensors", "none.safetensors"), ("edits-that-are-not-there.json", "edits-that-are-not-there.json"), ("zero", "ACTION:SITES") })
         {
-            var (code, _, error) = CommandLine.Run("run", "x", "-n", "1", "--edit", edit);
-            code.ShouldBe(1, edit);
+            var (code, output, error) = CommandLine.Run("run", "x", "-n", "1", "--edit", edit);
+            (code, output).ShouldBe((1, ""), edit);
             error.Trim().Split('\n')[^1].ShouldContain(reason, Case.Sensitive, edit);
         }
         CommandLine.Run("run", "--help").Output.ShouldContain("--edit");
