@@ -14,7 +14,7 @@ internal static class OwnCommands
         try
         {
             if (arguments[0] == "peer") return PeerProcess.Run(arguments[1..]);
-            var parsed = new RootCommand("Measurements of Tare.") { CompareCommand.Create(), CheckCommand.Create(), PerformanceCommand.Create() }.Parse(arguments);
+            var parsed = new RootCommand("Measurements of Tare.") { CompareCommand.Create(), ControlVectorCommand.Create(), CheckCommand.Create(), PerformanceCommand.Create() }.Parse(arguments);
             if (parsed.Errors.Count == 0) return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
             Console.Error.WriteLine($"{arguments[0]}: {parsed.Errors[0].Message}");
             return 2;

@@ -53,7 +53,7 @@ internal static class CompareCommand
     }
 
     // The counted side of each kind of attention never uses AMX (its results were wrong on one machine); where ggml would take an AMX library, that one runs beside it.
-    private static List<Side> Peers(string model, int threads, string installed, string without, FlashAttention[] attentions)
+    internal static List<Side> Peers(string model, int threads, string installed, string without, FlashAttention[] attentions)
     {
         var peers = new List<Side>();
         foreach (var attention in attentions)

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Tare.Backends.Cpu;
 using Tare.Diagnostics;
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Models;
@@ -63,19 +63,7 @@ internal sealed class Comparison : IDisposable
         int[] ids = Sentence(file, vocabulary);
         float[] exact = Logits(graph, ids, threads);
         var agreements = new Dictionary<string, Agreement> { ["Tare, exact"] = Agreement.Of(exact, exact, ids), ["Tare, fast"] = Agreement.Of(exact, Logits(Fast(graph), ids, threads), ids) };
-        string path = Path.GetTempFileName();
-        try
-        {
-            foreach (var peer in peers)
-            {
-                peer.Ask(new { ids, file = path });
-                agreements[peer.Name] = Agreement.Of(exact, MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(path)).ToArray(), ids);
-            }
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        foreach (var peer in peers) agreements[peer.Name] = Agreement.Of(exact, peer.Logits(ids), ids);
         return agreements;
     }
 
@@ -123,7 +111,7 @@ internal sealed class Comparison : IDisposable
     }
 
     // The sentence in the model's ids; for a vocabulary that can't write it, ids all over the vocabulary.
-    private static int[] Sentence(ModelFile file, int vocabulary)
+    internal static int[] Sentence(ModelFile file, int vocabulary)
     {
         try
         {
@@ -138,9 +126,10 @@ internal sealed class Comparison : IDisposable
 
     private static Graph Fast(Graph graph) => IntegerActivations.Apply(CacheTypes.Apply(graph, KvType.F16, KvType.F16));
 
-    private static float[] Logits(Graph graph, int[] ids, int threads)
+    /// <summary>Tare's logits [tokens, vocabulary].</summary>
+    internal static float[] Logits(Graph graph, int[] ids, int threads, StepEdits? edits = null)
     {
         using var backend = new CpuBackend(threads);
-        return WholeSequences.RunChunked<float>(backend, graph, ids, ids.Length)[GraphBuilder.LogitsOutput];
+        return WholeSequences.RunChunked<float>(backend, graph, ids, ids.Length, edits: edits)[GraphBuilder.LogitsOutput];
     }
 }

@@ -17,11 +17,12 @@ internal sealed unsafe class LlamaCpp : IDisposable
     private const int LogError = 4;
 
     private readonly nint _llama, _threadPool, _model;
+    private readonly string _common;
     private readonly delegate* unmanaged[Cdecl]<nint, void> _pause, _resume;
 
-    private LlamaCpp(nint llama, nint base_, string cpuLibrary, string modelPath, int threads)
+    private LlamaCpp(nint llama, nint base_, string common, string cpuLibrary, string modelPath, int threads)
     {
-        (_llama, CpuLibrary, Threads) = (llama, cpuLibrary, threads);
+        (_llama, _common, CpuLibrary, Threads) = (llama, common, cpuLibrary, threads);
         SystemInfo = Marshal.PtrToStringUTF8(((delegate* unmanaged[Cdecl]<nint>)Export("llama_print_system_info"))())!.Trim();
         nint cpu = NativeLibrary.Load(cpuLibrary);
         ThreadPoolParameters pool;
@@ -70,7 +71,7 @@ internal sealed unsafe class LlamaCpp : IDisposable
         ((delegate* unmanaged[Cdecl]<void>)NativeLibrary.GetExport(llama, "llama_backend_init"))();
         string[] loaded = [.. files.CpuLibraries.Where(l => LoadedFiles().Contains(Path.GetFileName(l)))];
         if (loaded.Length != 1) throw new PeerException($"{files.Folder}: {loaded.Length} of ggml's CPU libraries are loaded, not one");
-        return new LlamaCpp(llama, base_, loaded[0], modelPath, threads);
+        return new LlamaCpp(llama, base_, files.Common, loaded[0], modelPath, threads);
     }
 
     /// <summary>A context with llama-bench's settings: batches of 512, F16 cache, and the pool attached.</summary>
@@ -94,10 +95,11 @@ internal sealed unsafe class LlamaCpp : IDisposable
         fixed (int* p = tokens) Decode(context, new Batch { Count = tokens.Length, Tokens = p });
     }
 
-    /// <summary>Logits [tokens, vocabulary] of a sequence from its beginning.</summary>
-    public float[] Logits(ReadOnlySpan<int> tokens, FlashAttention attention)
+    /// <summary>Logits [tokens, vocabulary] of a sequence from its beginning, with a control vector where one is given.</summary>
+    public float[] Logits(ReadOnlySpan<int> tokens, FlashAttention attention, PeerControlVector? vector = null)
     {
         nint context = NewContext(tokens.Length, attention);
+        vector?.Apply(_llama, _model, context, _common);
         var logits = new float[(long)tokens.Length * Vocabulary];
         var wanted = new byte[tokens.Length];
         Array.Fill(wanted, (byte)1);

@@ -29,6 +29,9 @@ internal sealed class LlamaCppFiles
     /// <summary>Full path.</summary>
     public string Llama => Only("libllama.*so");
 
+    /// <summary>Full path of the library of what llama.cpp's programs share.</summary>
+    public string Common => Only("libllama-common.so");
+
     /// <summary>Full paths of the libraries of which ggml takes the best.</summary>
     public string[] CpuLibraries => Directory.GetFiles(Folder, "libggml-cpu-*.so").Order(StringComparer.Ordinal).ToArray();
 

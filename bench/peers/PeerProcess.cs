@@ -24,16 +24,18 @@ internal sealed class PeerProcess(LlamaCpp llama, FlashAttention attention)
         {
             using var request = JsonDocument.Parse(line);
             llama.Resume();
-            object answer = request.RootElement.TryGetProperty("ids", out var ids) ? process.WriteLogits([.. ids.EnumerateArray().Select(i => i.GetInt32())], request.RootElement.GetProperty("file").GetString()!) : process.Measure(request.RootElement);
+            object answer = request.RootElement.TryGetProperty("ids", out var ids) ? process.WriteLogits([.. ids.EnumerateArray().Select(i => i.GetInt32())], request.RootElement) : process.Measure(request.RootElement);
             llama.Pause();
             Answer(answer);
         }
         return 0;
     }
 
-    private object WriteLogits(int[] ids, string file)
+    private object WriteLogits(int[] ids, JsonElement request)
     {
-        File.WriteAllBytes(file, MemoryMarshal.AsBytes<float>(llama.Logits(ids, attention)).ToArray());
+        string file = request.GetProperty("file").GetString()!;
+        var vector = request.TryGetProperty("control_vector", out var given) && given.ValueKind == JsonValueKind.Object ? given.Deserialize<PeerControlVector>() : null;
+        File.WriteAllBytes(file, MemoryMarshal.AsBytes<float>(llama.Logits(ids, attention, vector)).ToArray());
         return new { file };
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Tare.Diagnostics;
 
@@ -47,6 +48,21 @@ internal sealed class Side : IDisposable
     /// <summary>Mean seconds of a test's repetitions.</summary>
     public double Run(ThroughputTest test, int repetitions)
         => Ask(new { n_prompt = test.Prompt, n_gen = test.Generate, n_depth = test.Depth, repetitions }).GetProperty("samples_ns").EnumerateArray().Average(s => s.GetDouble() * 1e-9);
+
+    /// <summary>Logits [tokens, vocabulary] of a sequence, with a control vector where one is given.</summary>
+    public float[] Logits(int[] ids, PeerControlVector? vector = null)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            Ask(new { ids, file, control_vector = vector });
+            return MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(file)).ToArray();
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
 
     /// <summary>Sends a request and waits for the answer.</summary>
     public JsonElement Ask(object request)

@@ -68,7 +68,7 @@ internal static class CheckpointConversion
     }
 
     // Element i of the first half and of the second become neighbors.
-    private static int[] PairsOf(RopeSpec spec)
+    internal static int[] PairsOf(RopeSpec spec)
     {
         int[] order = [.. Enumerable.Range(0, spec.Heads * spec.HeadWidth)];
         for (int h = 0; h < spec.Heads; h++)

@@ -6,6 +6,7 @@ using Tare.Formats.Quantization;
 using Tare.Formats.Quantization.Encoding;
 using Tare.Formats.Safetensors;
 using Tare.Graphs;
+using Tare.Graphs.Ops;
 using Tare.Graphs.Serialization;
 using Tare.Graphs.Weights;
 using Tare.Models;
@@ -21,7 +22,7 @@ namespace Tare.Conversion;
 public sealed record GraphTensor(string Name, TensorType From, TensorType To, bool Touched, string Expression);
 
 /// <summary>
-/// Writes a graph with its weights as a model file that Tare runs, whatever its architecture was: GGUF from GGUF, a checkpoint folder from a checkpoint. A graph that is a Llama is written as one, so that other
+/// Writes a graph with its weights as a model file that Tare runs, whatever its architecture was: GGUF from either format, a checkpoint folder from a checkpoint. A graph that is a Llama is written as one, so that other
 /// engines run it too. Tokenizer and all other metadata are kept. Rows that a rewrite only moved keep their bytes; computed matrices get the type that arithmetic gives, or the wanted one; vectors are F32.
 /// </summary>
 public static class GraphFile
@@ -31,18 +32,18 @@ public static class GraphFile
     /// <summary>What would become of each tensor.</summary>
     public static IReadOnlyList<GraphTensor> Plan(Graph graph, TensorType? type = null) => [.. Entries(graph, type).Select(e => e.Plan)];
 
-    /// <summary>What would become of each tensor in a file made from <paramref name="source"/>, under the names of its architecture.</summary>
-    public static IReadOnlyList<GraphTensor> Plan(ModelFile source, Graph graph, TensorType? type = null)
-        => LlamaShape.Find(graph, source is GgufFile ? RopePairing.Neighbors : RopePairing.Halves) is { } llama ? [.. Entries(llama, type, source is GgufFile).Select(e => e.Plan)] : Plan(graph, type);
+    /// <summary>What would become of each tensor in a file made from <paramref name="source"/>, under the names of its architecture; without <paramref name="path"/> in the format of the source.</summary>
+    public static IReadOnlyList<GraphTensor> Plan(ModelFile source, Graph graph, TensorType? type = null, string? path = null)
+        => Llama(graph, IsGguf(source, path), out _) is { } llama ? [.. Entries(llama, type, IsGguf(source, path)).Select(e => e.Plan)] : Plan(graph, type);
 
-    /// <summary>Writes the file or folder. Throws <see cref="ModelFileException"/> where input and output are of different kinds.</summary>
+    /// <summary>Writes the file or folder. Throws <see cref="ModelFileException"/> where a folder is to be made from a GGUF file, and where GGUF can't express a checkpoint's tokenizer.</summary>
     public static void Write(ModelFile source, Graph graph, string path, TensorType? type = null, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default)
     {
-        bool toGguf = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
-        if (source is GgufFile != toGguf)
-            throw new ModelFileException(path, toGguf ? $"a GGUF file needs the tokenizer of a GGUF input, and {source.Path} is a checkpoint; name a folder" : $"{source.Path} is GGUF, so the output must be a .gguf file");
+        bool toGguf = IsGguf(source, path);
+        if (!toGguf && source is not CheckpointFolder) throw new ModelFileException(path, $"a folder needs the files of a checkpoint folder (tokenizer.json, …), and {source.Path} is none; name a .gguf file");
+        if (toGguf && source is not (GgufFile or CheckpointFolder)) throw new ModelFileException(path, $"{source.Path} is neither a GGUF file nor a checkpoint folder");
         source.RefuseToOverwrite(path);
-        var llama = LlamaShape.Find(graph, toGguf ? RopePairing.Neighbors : RopePairing.Halves);
+        var llama = Llama(graph, toGguf, out _);
         var entries = llama is null ? Entries(graph, type) : Entries(llama, type, toGguf);
         var names = llama is null ? entries.ToDictionary(e => e.Weight, e => e.Plan.Name) : [];
         int done = 0;
@@ -51,12 +52,17 @@ public static class GraphFile
             WriteRows(stream, e.Weight, e.Plan, cancel);
             progress?.Report((++done, entries.Count));
         }))];
-        if (source is GgufFile gguf) GgufWriter.Write(path, llama is null ? Metadata(gguf, Json(graph, names)) : Metadata(gguf, llama), tensors);
+        if (toGguf) GgufWriter.Write(path, llama is null ? Metadata(source, graph, names) : Metadata(source, graph, llama), tensors);
         else WriteFolder((CheckpointFolder)source, path, tensors, json => WriteConfig(json, (CheckpointFolder)source, graph, names, llama));
     }
 
-    /// <summary>The architecture that a written graph has: <c>llama</c>, or <c>tare-graph</c>, which Tare alone runs.</summary>
-    public static string Architecture(ModelFile source, Graph graph) => LlamaShape.Find(graph, source is GgufFile ? RopePairing.Neighbors : RopePairing.Halves) is null ? "tare-graph" : "llama";
+    /// <summary>The architecture that a written graph has: <c>llama</c>, or <c>tare-graph</c>, which Tare alone runs, with the first thing that a Llama has otherwise. Without <paramref name="path"/> in the format of the source.</summary>
+    public static (string Name, string? Reason) Architecture(ModelFile source, Graph graph, string? path = null)
+        => Llama(graph, IsGguf(source, path), out string? reason) is null ? ("tare-graph", reason) : ("llama", null);
+
+    private static bool IsGguf(ModelFile source, string? path) => path is null ? source is GgufFile : path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+
+    private static LlamaShape? Llama(Graph graph, bool gguf, out string? reason) => LlamaShape.Find(graph, gguf ? RopePairing.Neighbors : RopePairing.Halves, out reason);
 
     private static List<(Weight Weight, GraphTensor Plan)> Entries(LlamaShape llama, TensorType? type, bool gguf)
         => [.. llama.Weights.Select(w => (w.Weight, Plan(w.Weight, gguf ? w.Gguf : w.HuggingFace, type)))];
@@ -126,20 +132,20 @@ public static class GraphFile
         return Encoding.UTF8.GetString(buffer.ToArray());
     }
 
-    private static List<(string, GgufValueType, object)> Metadata(GgufFile file, string graph)
+    private static List<(string, GgufValueType, object)> Metadata(ModelFile file, Graph graph, Dictionary<Weight, string> names)
     {
-        string architecture = file.Metadata.FindString("general.architecture")!;
-        var metadata = Metadata(file, "tare-graph", key => !key.StartsWith("tare-graph.", StringComparison.Ordinal) || key == "tare-graph.source_architecture");
+        string? architecture = SourceArchitecture(file);
+        var metadata = Metadata(file, graph, "tare-graph", key => !key.StartsWith("tare-graph.", StringComparison.Ordinal) || key == "tare-graph.source_architecture");
         if (ContextLength.Trained(file) is int context) metadata.Add(("tare-graph.context_length", GgufValueType.UInt32, (uint)context));
-        if (architecture != "tare-graph") metadata.Add(("tare-graph.source_architecture", GgufValueType.String, architecture));
-        metadata.Add(("tare-graph.graph", GgufValueType.String, graph));
+        if (architecture is not (null or "tare-graph")) metadata.Add(("tare-graph.source_architecture", GgufValueType.String, architecture));
+        metadata.Add(("tare-graph.graph", GgufValueType.String, Json(graph, names)));
         return metadata;
     }
 
-    private static List<(string, GgufValueType, object)> Metadata(GgufFile file, LlamaShape llama)
+    private static List<(string, GgufValueType, object)> Metadata(ModelFile file, Graph graph, LlamaShape llama)
     {
-        string prefix = file.Metadata.FindString("general.architecture") + ".";
-        var metadata = Metadata(file, "llama", key => !key.StartsWith(prefix, StringComparison.Ordinal));
+        string prefix = SourceArchitecture(file) + ".";
+        var metadata = Metadata(file, graph, "llama", key => !key.StartsWith(prefix, StringComparison.Ordinal));
         void Number(string key, long value) => metadata.Add(($"llama.{key}", GgufValueType.UInt32, (uint)value));
         Number("block_count", llama.Blocks);
         Number("context_length", ContextLength.Trained(file) ?? ContextLength.Default);
@@ -156,13 +162,25 @@ public static class GraphFile
         return metadata;
     }
 
-    private static List<(string, GgufValueType, object)> Metadata(GgufFile file, string architecture, Func<string, bool> keep)
+    // What the file has beside its architecture, or the tokenizer of a checkpoint in GGUF's keys.
+    private static List<(string, GgufValueType, object)> Metadata(ModelFile source, Graph graph, string architecture, Func<string, bool> keep)
     {
         var metadata = new List<(string, GgufValueType, object)> { ("general.architecture", GgufValueType.String, architecture) };
+        if (source is CheckpointFolder folder)
+        {
+            long rows = graph.Nodes.Where(n => n.Op is Embed && graph.OpOf(n.Inputs[0]) is Input { Kind: InputKind.Tokens }).Max(n => ((Embed)n.Op).Table.Rows);
+            metadata.AddRange(folder.TokenizerPath is null ? [("tokenizer.ggml.model", GgufValueType.String, (object)"none")] : GgufVocabulary.Write(folder, SourceArchitecture(folder) ?? "", (int)Math.Min(int.MaxValue, rows)));
+        }
+        if (source is not GgufFile file) return metadata;
         foreach (string key in file.Metadata.Keys)
             if (key is not ("general.architecture" or "general.file_type") && !key.StartsWith("split.", StringComparison.Ordinal) && keep(key) && file.Metadata.TryGet(key, out var kind, out object? value)) metadata.Add((key, kind, value!));
         return metadata;
     }
+
+    // GGUF's name of it; null where it has none.
+    private static string? SourceArchitecture(ModelFile source)
+        => source is GgufFile gguf ? gguf.Metadata.FindString("general.architecture")
+            : source is CheckpointFolder { Config: { } config } && config.TryGetProperty("architectures", out var names) && names.ValueKind == JsonValueKind.Array && names.GetArrayLength() > 0 ? ArchitectureRegistry.GgufNameOf(names[0].GetString() ?? "") : null;
 
     private static void WriteFolder(CheckpointFolder source, string path, List<TensorToWrite> tensors, Action<Utf8JsonWriter> config)
     {

@@ -1,4 +1,5 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Diagnostics;
@@ -23,14 +24,14 @@ public static class LogitComparison
 {
     private const int Chunk = 32;
 
-    /// <summary>Compares over consecutive windows of at most <paramref name="context"/> tokens. In F64 with the Reference backend, in F32 with others.</summary>
-    public static LogitComparisonReport Compute(IBackend backend, Graph before, Graph after, int[] ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default)
+    /// <summary>Compares over consecutive windows of at most <paramref name="context"/> tokens. In F64 with the Reference backend, in F32 with others. Each graph's <paramref name="edits"/> apply to every window.</summary>
+    public static LogitComparisonReport Compute(IBackend backend, Graph before, Graph after, int[] ids, int? beginning, int context, IProgress<(int Done, int Total)>? progress = null, CancellationToken cancel = default, (StepEdits? Before, StepEdits? After) edits = default)
     {
         int vocabulary = Vocabulary(before);
-        if (Vocabulary(after) != vocabulary) throw new ArgumentException($"the models have {vocabulary} and {Vocabulary(after)} tokens");
+        if (Vocabulary(after) != vocabulary) throw new ArgumentException($"the models have vocabularies of {vocabulary} and {Vocabulary(after)} tokens, so their logits can't be compared");
         if (ids.Length < 2) throw new ArgumentException("at least two tokens are needed");
-        using var a = new ProgramRunner(backend, Tapped(before), context, Chunk, cancel);
-        using var b = new ProgramRunner(backend, Tapped(after), context, Chunk, cancel);
+        using var a = new ProgramRunner(backend, Tapped(before), context, Chunk, cancel, edits.Before);
+        using var b = new ProgramRunner(backend, Tapped(after), context, Chunk, cancel, edits.After);
         var sums = new Sums(vocabulary);
         var (streamA, streamB) = (new StreamMeans(before), new StreamMeans(after));
         int text = beginning is null ? context : context - 1;

@@ -1,4 +1,5 @@
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Graphs;
 
 namespace Tare.Diagnostics;
@@ -8,23 +9,23 @@ internal sealed class ProgramRunner : IDisposable
 {
     private readonly IWeightStore _weights;
     private readonly IProgram _program;
-    private readonly IState _state;
+    private readonly RunStates _states;
     private readonly int _pages;
     private StepTicket? _ticket;
 
-    public ProgramRunner(IBackend backend, Graph graph, int context, int chunk, CancellationToken cancel = default)
+    public ProgramRunner(IBackend backend, Graph graph, int context, int chunk, CancellationToken cancel = default, StepEdits? edits = null)
     {
         _weights = backend.CreateWeightStore();
         _program = backend.Compile(graph, _weights, new ProgramLimits(chunk, 1, chunk), cancel: cancel);
         _pages = (context + KvLayout.PageTokens - 1) / KvLayout.PageTokens;
-        _state = backend.CreateState(new StateLayout(_program.Signature.Kv, [.. _program.Signature.Kv.Groups.Select(_ => _pages)]));
+        _states = new RunStates(backend, new StateLayout(_program.Signature.Kv, [.. _program.Signature.Kv.Groups.Select(_ => _pages)]), edits);
     }
 
     /// <summary>Feeds the tokens at <paramref name="position"/> of a sequence of <paramref name="length"/>; a sequence begins at 0 and forgets the one before.</summary>
     public void Step(ReadOnlySpan<int> tokens, int position, int length, CancellationToken cancel)
     {
         if (_ticket is { } last) _program.Release(last);
-        int groups = _state.Layout.Kv.Groups.Length, pages = _pages;
+        int groups = _states.Caches.Layout.Kv.Groups.Length, pages = _pages;
         _ticket = _program.Enqueue(new Step
         {
             Sequences = [new SequenceRows(0, 0, tokens.Length, position, Phase.Prompt, length)],
@@ -32,7 +33,8 @@ internal sealed class ProgramRunner : IDisposable
             Pages = [.. Enumerable.Range(0, groups).SelectMany(_ => Enumerable.Range(0, pages))],
             PageStarts = groups == 0 ? [] : [.. Enumerable.Range(0, groups + 1).Select(g => g * pages)],
             OutputRows = [.. Enumerable.Range(0, tokens.Length)],
-        }, groups == 0 ? [] : [_state]);
+            Slots = _states.Slots(tokens, position, Phase.Prompt, length),
+        }, _states.All);
         _program.Wait(_ticket.Value, cancel);
     }
 
@@ -41,7 +43,7 @@ internal sealed class ProgramRunner : IDisposable
 
     public void Dispose()
     {
-        _state.Dispose();
+        _states.Dispose();
         _program.Dispose();
         _weights.Dispose();
     }

@@ -11,9 +11,7 @@ internal sealed class WindowProgram : IDisposable
 
     private readonly IWeightStore _weights;
     private readonly IProgram _program;
-    private readonly IState _state;
-    private readonly IState? _editTable;
-    private readonly StepEdits? _edits;
+    private readonly RunStates _states;
     private readonly OutputId _output;
     private readonly int[] _table, _starts;
 
@@ -23,10 +21,9 @@ internal sealed class WindowProgram : IDisposable
         Rows = (int)Math.Clamp(MaximumLogits / Vocabulary, 1, Math.Min(512, context));
         _weights = backend.CreateWeightStore();
         _program = backend.Compile(graph, _weights, new ProgramLimits(Rows, 1, Rows), cancel: cancel);
-        _state = backend.CreateState(StateLayout.ForOneSequence(_program.Signature.Kv, context, Rows));
-        (_edits, _editTable) = (edits, edits?.CreateState(backend));
+        _states = new RunStates(backend, StateLayout.ForOneSequence(_program.Signature.Kv, context, Rows), edits);
         _output = _program.Signature.Output(GraphBuilder.LogitsOutput);
-        (_table, _starts) = _state.Layout.TablesOfOneSequence(context);
+        (_table, _starts) = _states.Caches.Layout.TablesOfOneSequence(context);
     }
 
     /// <summary>Width of a row of logits.</summary>
@@ -45,8 +42,8 @@ internal sealed class WindowProgram : IDisposable
             Pages = _table,
             PageStarts = _starts,
             OutputRows = Enumerable.Range(0, count).ToArray(),
-            Slots = _edits is null ? [] : _edits.Slots(window.AsSpan(at, count), at, Phase.Prompt, window.Length),
-        }, _editTable is null ? [_state] : [_state, _editTable]);
+            Slots = _states.Slots(window.AsSpan(at, count), at, Phase.Prompt, window.Length),
+        }, _states.All);
         _program.Wait(ticket, cancel);
         float[] values = _program.Output<float>(ticket, _output).ToArray(); // a span can't cross into the threads that score
         _program.Release(ticket);
@@ -67,8 +64,7 @@ internal sealed class WindowProgram : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _state.Dispose();
-        _editTable?.Dispose();
+        _states.Dispose();
         _program.Dispose();
         _weights.Dispose();
     }

@@ -15,9 +15,7 @@ public static class WholeSequences
         using var weights = shared is null ? backend.CreateWeightStore() : null;
         using var program = backend.Compile(graph, shared ?? weights!, new ProgramLimits(chunk, 1, chunk), progress, cancel);
         var layout = StateLayout.ForOneSequence(kv, tokens.Length, chunk);
-        using var state = backend.CreateState(layout);
-        using var editTable = edits?.CreateState(backend);
-        IState[] states = editTable is null ? [state] : [state, editTable];
+        using var states = new RunStates(backend, layout, edits);
         var joined = graph.Outputs.ToDictionary(o => o.Name, _ => new List<T>());
         var (table, starts) = layout.TablesOfOneSequence(tokens.Length);
         for (int at = 0; at < tokens.Length; at += chunk)
@@ -31,9 +29,9 @@ public static class WholeSequences
                 Pages = table,
                 PageStarts = starts,
                 OutputRows = Enumerable.Range(0, count).ToArray(),
-                Slots = edits is null ? [] : edits.Slots(tokens.AsSpan(at, count), at, Phase.Prompt, tokens.Length),
+                Slots = states.Slots(tokens.AsSpan(at, count), at, Phase.Prompt, tokens.Length),
             };
-            var ticket = program.Enqueue(step, states);
+            var ticket = program.Enqueue(step, states.All);
             program.Wait(ticket, cancel);
             for (int i = 0; i < graph.Outputs.Length; i++) joined[graph.Outputs[i].Name].AddRange(program.Output<T>(ticket, new OutputId(i)));
             program.Release(ticket);
@@ -44,22 +42,22 @@ public static class WholeSequences
     /// <summary>Outputs by name, row-major [rows, width]; every row is an output row.</summary>
     public static Dictionary<string, T[]> Run<T>(IBackend backend, Graph graph, params int[][] sequences) where T : unmanaged => RunBatches<T>(backend, graph, [sequences]).Single();
 
-    /// <summary>The same for batches of sequences, a step each, through one program.</summary>
-    public static IEnumerable<Dictionary<string, T[]>> RunBatches<T>(IBackend backend, Graph graph, IReadOnlyList<int[][]> batches, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default) where T : unmanaged
+    /// <summary>The same for batches of sequences, a step each, through one program; rows are edited where <paramref name="edits"/> say so.</summary>
+    public static IEnumerable<Dictionary<string, T[]>> RunBatches<T>(IBackend backend, Graph graph, IReadOnlyList<int[][]> batches, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, StepEdits? edits = null) where T : unmanaged
     {
         int rows = batches.Max(b => b.Sum(s => s.Length));
         using var weights = backend.CreateWeightStore();
         using var program = backend.Compile(graph, weights, new ProgramLimits(rows, batches.Max(b => b.Length), rows), progress, cancel);
         int pages = batches.Max(b => b.Sum(s => (s.Length + KvLayout.PageTokens - 1) / KvLayout.PageTokens));
-        using var state = backend.CreateState(new StateLayout(program.Signature.Kv, [.. program.Signature.Kv.Groups.Select(_ => pages)]));
+        using var states = new RunStates(backend, new StateLayout(program.Signature.Kv, [.. program.Signature.Kv.Groups.Select(_ => pages)]), edits);
         foreach (int[][] batch in batches)
         {
             cancel.ThrowIfCancellationRequested();
-            yield return RunStep<T>(program, state, batch);
+            yield return RunStep<T>(program, states, batch);
         }
     }
 
-    private static Dictionary<string, T[]> RunStep<T>(IProgram program, IState state, int[][] sequences) where T : unmanaged
+    private static Dictionary<string, T[]> RunStep<T>(IProgram program, RunStates states, int[][] sequences) where T : unmanaged
     {
         var (kv, graph) = (program.Signature.Kv, program.Signature.Graph);
         var pages = new List<int>();
@@ -84,8 +82,9 @@ public static class WholeSequences
             Pages = pages.ToArray(),
             PageStarts = starts.ToArray(),
             OutputRows = Enumerable.Range(0, row).ToArray(),
+            Slots = sequences.SelectMany(s => states.Slots(s, 0, Phase.Prompt, s.Length)).ToArray(),
         };
-        var ticket = program.Enqueue(step, [state]);
+        var ticket = program.Enqueue(step, states.All);
         program.Wait(ticket);
         var outputs = graph.Outputs.Select((o, i) => (o.Name, Values: program.Output<T>(ticket, new OutputId(i)).ToArray())).ToDictionary(o => o.Name, o => o.Values);
         program.Release(ticket);

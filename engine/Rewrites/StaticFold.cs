@@ -39,7 +39,7 @@ public sealed class StaticFold : IRewrite
                     return norm.Spec.Center ? new MapInputWeight(w, map, norm.Spec.Groups) : w;
                 }, bias);
             gone.Add(i);
-            report.Change(pass, graph, i, $"disappears into {uses.Of(new Value(i)).Count} products");
+            report.Change(pass, graph, i, uses.Of(new Value(i)).Count is > 0 and int products ? $"disappears into {products} product{(products == 1 ? "" : "s")}" : "disappears; only a hidden state was read from it");
         }
         return GraphRebuild.WithOps(graph, ops, gone);
     }

@@ -137,6 +137,28 @@ public sealed class StatisticsConformanceTests
         }
     }
 
+    [Fact]
+    public void Rows_too_large_for_the_record_are_skipped_and_never_make_a_mean_no_number()
+    {
+        const int Width = 32;
+        var g = new GraphBuilder();
+        var parts = g.Split(g.Residual(2 * Width), Width, Width);
+        var graph = g.Finish(new GraphOutput("record", g.Append(new RowStatistics(), [.. parts])));
+        (float X, float Stream)[] rows = [(1, 1), (1, 1e30f), (1e30f, 1), (1e30f, 1e30f), (1e8f, 1e18f), (1e10f, 1), (-1e30f, 1e38f), (float.NaN, 1), (1e-30f, 1e-30f), (0, 1e25f), (2, 3)];
+        using var backend = new CpuBackend(1);
+        using var store = backend.CreateWeightStore();
+        using var program = backend.Compile(graph, store, new ProgramLimits(rows.Length, 1, 1));
+        float[] input = [.. rows.SelectMany(r => new[] { r.X, r.Stream }.SelectMany(v => Enumerable.Range(0, Width).Select(c => c % 3 == 1 ? -v : v)))];
+        var ticket = program.Enqueue(new Step { Sequences = [new SequenceRows(0, 0, rows.Length, 0, Phase.Prompt, rows.Length)], Residual = input }, []);
+        var statistics = new SiteStatistics(new SiteColumns("x", Width, true, false, false));
+        for (int r = 0; r < rows.Length; r++) statistics.PushRecord(program.Output<float>(ticket, new OutputId(0)).Slice(r * RowRecord.Words, RowRecord.Words), 0);
+        statistics.Finish();
+        statistics.Skipped[0].ShouldBe(7);
+        statistics.Columns[0].Count.ShouldBe(4); // (1, 1), (1e8, 1e18), (1e-30, 1e-30), (2, 3)
+        for (int f = 0; f < RowFacts.Count; f++)
+            foreach (double value in new[] { statistics.Columns[0][f].Mean, statistics.Columns[0][f].Min, statistics.Columns[0][f].Max }) double.IsFinite(value).ShouldBeTrue(RowFacts.Names[f]);
+    }
+
     private static double[][] Records(float[] raw, float[]? partner, int width)
     {
         var g = new GraphBuilder();

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Tare.Capture.Editing;
 using Tare.Formats;
 using Tare.Formats.Safetensors;
@@ -125,12 +126,75 @@ public sealed class EditCommandTests : IDisposable
     }
 
     [Fact]
+    public void Embeddings_are_those_of_the_edited_model()
+    {
+        const string Text = "Once upon a time";
+        string edit = "scale:blocks.1.hook_mlp_out:-2:positions=1..";
+        string[] embed = ["embed", "-m", Fable, "--pooling", "last", "--no-normalize"];
+        float[][] plain = Embed(), edited = Embed("--edit", edit);
+        Embed("--edit", $"{edit}:strength=0").ShouldBe(plain);
+        edited[1].ShouldBe(edited[0]); // the same text beside another length of company
+        string output = In("hidden.safetensors");
+        foreach (var (expected, more) in new[] { (plain, Array.Empty<string>()), (edited, ["--edit", edit]) })
+        {
+            Run(["logits", "-m", Fable, "--text", Text, "--hidden", "--precision", "exact", "-o", output, .. more]);
+            using var file = ModelFile.Open(output);
+            file.TryGetTensor("hidden_states", out var states).ShouldBeTrue();
+            states!.ToArray()[^expected[0].Length..].ShouldBe(expected[0]);
+        }
+        edited[0].ShouldNotBe(plain[0]);
+        CommandLine.Run([.. embed, "--edit", "zero:blocks.99.hook_mlp_out"]).Error.ShouldContain("blocks.99");
+
+        float[][] Embed(params string[] more)
+        {
+            var (code, result, error) = CommandLine.RunWithInput(JsonSerializer.Serialize(new[] { Text, Text, "A long road led them home" }), [.. embed, .. more]);
+            code.ShouldBe(0, error);
+            return JsonSerializer.Deserialize<float[][]>(result)!;
+        }
+    }
+
+    [Fact]
+    public void Speed_is_measured_with_edits_and_the_result_names_them()
+    {
+        string[] bench = ["bench", "-m", Fable, "-p", "4", "-n", "2", "-r", "1", "-t", "1", "--no-roofs"];
+        var (code, output, error) = CommandLine.Run([.. bench, "-o", "json", "--profile", "--edit", "scale:blocks.*.attn.hook_z:2"]);
+        code.ShouldBe(0, error);
+        Regex.Count(error, @"Edit +6 ").ShouldBe(2, error); // one in each of six blocks, no part of another kernel there; for the prompt and for generated tokens
+        using (var json = JsonDocument.Parse(output)) json.RootElement[0].GetProperty("edits").GetString().ShouldBe("--edit scale:blocks.*.attn.hook_z:2");
+        Run([.. bench, "--edit", "zero:hook_embed"]).ShouldContain("| pp4 edited |");
+        Run(bench).ShouldNotContain("edited");
+        CommandLine.Run([.. bench, "--edit", "zero:hook_embad"]).Error.ShouldContain("hook_embed");
+    }
+
+    [Fact]
+    public void A_rewrite_is_verified_with_the_same_edits_on_both_sides()
+    {
+        float[] vector = [.. Enumerable.Range(0, 256).Select(i => MathF.Sin(i) + 0.5f)];
+        SafetensorsWriter.Write(In("v.safetensors"), [new TensorToWrite("v", TensorType.F32, [256], stream => stream.Write(MemoryMarshal.AsBytes<float>(vector)))]);
+        string add = $"add:blocks.2.hook_resid_post:{In("v.safetensors")}:0.8";
+        string plain = Run("norm", "verify", "-m", Fable, "--to", "crms", "-n", "40", "--json"), edited = Run("norm", "verify", "-m", Fable, "--to", "crms", "-n", "40", "--json", "--edit", add);
+        double plainMean = Value(plain, "mean_over_rms_before", 3), editedMean = Value(edited, "mean_over_rms_before", 3);
+        editedMean.ShouldBeGreaterThan(2 * plainMean); // the vector has a mean
+        Value(edited, "relative_difference").ShouldBeInRange(1e-12, 3e-5);
+        // Without --to both are files in coordinates of their own.
+        Value(Run("norm", "verify", "-m", Fable, "--against", Fable, "-n", "40", "--json", "--edit", add), "relative_difference").ShouldBe(0);
+        CommandLine.Run("norm", "verify", "-m", Fable, "--to", "rms", "--edit", add.Replace("add:", "add-matched:", StringComparison.Ordinal)).Error.ShouldContain("coordinates");
+
+        static double Value(string text, string name, int index = -1)
+        {
+            using var json = JsonDocument.Parse(text);
+            var value = json.RootElement.GetProperty(name);
+            return index < 0 ? value.GetDouble() : value[index].GetDouble();
+        }
+    }
+
+    [Fact]
     public void Wrong_edits_are_one_clear_line()
     {
-        foreach (var (edit, reason) in new[] { ("zero:blocks.0.hook_resid_pots", "nearest: blocks.0.hook_resid_post"), ("zero:blocks.0.ln1.hook_scale", "not edited"), ("zero:blocks.0.attn.hook_z:heads=99", "head 99"), ("add:hook_embed:none.safetensors", "none.safetensors"), ("zero", "ACTION:SITES") })
+        foreach (var (edit, reason) in new[] { ("zero:blocks.0.hook_resid_pots", "nearest: blocks.0.hook_resid_post"), ("zero:blocks.0.ln1.hook_scale", "not edited"), ("zero:blocks.0.attn.hook_z:heads=99", "head 99"), ("add:hook_embed:none.safetensors", "none.safetensors"), ("edits-that-are-not-there.json", "edits-that-are-not-there.json"), ("zero", "ACTION:SITES") })
         {
-            var (code, _, error) = CommandLine.Run("run", "x", "-n", "1", "--edit", edit);
-            code.ShouldBe(1, edit);
+            var (code, output, error) = CommandLine.Run("run", "x", "-n", "1", "--edit", edit);
+            (code, output).ShouldBe((1, ""), edit);
             error.Trim().Split('\n')[^1].ShouldContain(reason, Case.Sensitive, edit);
         }
         CommandLine.Run("run", "--help").Output.ShouldContain("--edit");

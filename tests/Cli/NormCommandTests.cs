@@ -30,7 +30,11 @@ public sealed class NormCommandTests : IDisposable
     {
         string written = Path.Combine(_folder, "crms.gguf");
         using (var report = Json("norm", "rewrite", "-m", Fable, "--to", "crms", "--drop", "last", "-o", written, "--json"))
+        {
+            report.RootElement.GetProperty("architecture").GetString().ShouldBe("tare-graph");
+            report.RootElement.GetProperty("not_llama_because").GetString().ShouldEndWith("a Llama has Norm there");
             report.RootElement.GetProperty("tensors").EnumerateArray().ShouldContain(t => t.GetProperty("touched").GetBoolean() && t.GetProperty("from").GetString() == "F16" && t.GetProperty("to").GetString() == "F32");
+        }
         using var same = Json("norm", "verify", "-m", Fable, "--against", written, "--tolerance", "1e-5", "-n", "40", "--json");
         same.RootElement.GetProperty("top1_agreement").GetDouble().ShouldBe(1);
         same.RootElement.GetProperty("relative_difference").GetDouble().ShouldBeLessThan(1e-5);
@@ -66,7 +70,7 @@ public sealed class NormCommandTests : IDisposable
         error.Trim().ShouldNotContain('\n');
         CommandLine.Run("norm", "rewrite", "-m", source, "--to", "wonder").ExitCode.ShouldBe(2);
         CommandLine.Run("norm", "verify", "-m", source).ExitCode.ShouldBe(2);
-        CommandLine.Run("norm", "rewrite", "-m", Free, "--to", "none", "-o", Path.Combine(_folder, "free.gguf")).Error.ShouldContain("name a folder");
+        CommandLine.Run("norm", "rewrite", "-m", Fable, "--to", "rms", "-o", Path.Combine(_folder, "free")).Error.ShouldContain("name a .gguf file");
     }
 
     [Fact]
@@ -78,6 +82,10 @@ public sealed class NormCommandTests : IDisposable
         double before = report.RootElement.GetProperty("before").GetProperty("mean").GetDouble(), after = report.RootElement.GetProperty("after").GetProperty("mean").GetDouble();
         double.IsFinite(after).ShouldBeTrue();
         after.ShouldNotBe(before);
+        foreach (string statistic in new[] { "median", "p95", "perplexity" }) report.RootElement.GetProperty("after").GetProperty(statistic).GetDouble().ShouldBeGreaterThan(0);
+        var norms = report.RootElement.GetProperty("norms").EnumerateArray().ToList();
+        norms.Select(n => n.GetProperty("name").GetString()).ShouldBe([.. Enumerable.Range(0, 6).SelectMany(i => new[] { $"blocks.{i}.ln1", $"blocks.{i}.ln2" }), "ln_final"]);
+        norms.ShouldAllBe(n => n.GetProperty("denominators")[0].GetDouble() > 0 && !n.GetProperty("denominators")[0].GetDouble().Equals(n.GetProperty("denominators_at_position_0")[0].GetDouble()));
         using var measured = Json("perplexity", "-m", frozen, text, "-c", "64", "--precision", "exact", "--json");
         measured.RootElement.GetProperty("mean_nll").GetDouble().ShouldBe(after, 1e-6);
         using var none = Json("norm", "verify", "-m", frozen, "--to", "none", "-n", "40", "--tolerance", "1e-4", "--json");

@@ -41,7 +41,7 @@ public sealed class GraphFileTests : IDisposable
     {
         int[] tokens = [.. Enumerable.Range(0, 20).Select(i => i * 31 % 4000)];
         using var cpu = new CpuBackend(2);
-        foreach (var (input, target, output) in new[] { ("fable-ln.F16.gguf", NormTarget.Rms, "rms.gguf"), ("fable-ln.F16.gguf", NormTarget.Crms, "crms.gguf"), ("fable-ln-free", NormTarget.None, "none") })
+        foreach (var (input, target, output) in new[] { ("fable-ln.F16.gguf", NormTarget.Rms, "rms.gguf"), ("fable-ln.F16.gguf", NormTarget.Crms, "crms.gguf"), ("fable-ln-free", NormTarget.None, "none"), ("fable-ln-free", NormTarget.None, "none.gguf") })
         {
             using var file = ModelFile.Open(Path.Combine(SharedData.RepositoryRoot, "models", input));
             var graph = NormRewrites.Apply(ArchitectureRegistry.Build(file), target, new RewriteReport());
@@ -62,19 +62,41 @@ public sealed class GraphFileTests : IDisposable
     {
         int[] tokens = [.. Enumerable.Range(0, 20).Select(i => i * 31 % 300)];
         using var cpu = new CpuBackend(2);
-        foreach (string input in new[] { Path.Combine(SharedData.Conformance("architectures")!, "olmo"), Path.Combine(SharedData.Conformance("architectures-gguf")!, "olmo.gguf") })
+        string olmo = Path.Combine(SharedData.Conformance("architectures")!, "olmo");
+        foreach (var (input, output) in new[] { (olmo, "folder"), (olmo, "from-folder.gguf"), (Path.Combine(SharedData.Conformance("architectures-gguf")!, "olmo.gguf"), "olmo.gguf") })
         {
             using var file = ModelFile.Open(input);
             var graph = NormRewrites.Apply(ArchitectureRegistry.Build(file), NormTarget.Rms, new RewriteReport(), new NormRewriteOptions { Untie = true });
-            GraphFile.Architecture(file, graph).ShouldBe("llama");
-            string path = Path.Combine(_folder, Path.GetFileName(input));
+            string path = Path.Combine(_folder, output);
+            GraphFile.Architecture(file, graph, path).ShouldBe(("llama", null));
             GraphFile.Write(file, graph, path);
             using var written = ModelFile.Open(path);
             if (written is Tare.Formats.Gguf.GgufFile gguf) gguf.Metadata.FindString("general.architecture").ShouldBe("llama");
             RewriteFixture.Relative(RewriteFixture.Logits(cpu, ArchitectureRegistry.Build(written), tokens), RewriteFixture.Logits(cpu, ArchitectureRegistry.Build(file), tokens)).ShouldBeLessThan(1e-5);
         }
+    }
+
+    [ConformanceFact("architectures")]
+    public void A_rewrite_that_is_no_Llama_says_what_a_Llama_has_otherwise()
+    {
         using var fable = ModelFile.Open(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf"));
-        GraphFile.Architecture(fable, NormRewrites.Apply(ArchitectureRegistry.Build(fable), NormTarget.Rms, new RewriteReport())).ShouldBe("tare-graph");
+        Reason(fable, NormTarget.Rms).ShouldContain("Embed position_embd.weight·Center: a Llama has Norm there");
+        using var olmo = ModelFile.Open(Path.Combine(SharedData.Conformance("architectures")!, "olmo"));
+        Reason(olmo, NormTarget.Crms).ShouldContain("CompressedRmsNorm (block 0): a Llama has a plain RMSNorm without bias there");
+
+        static string Reason(ModelFile file, NormTarget target)
+        {
+            var (name, reason) = GraphFile.Architecture(file, NormRewrites.Apply(ArchitectureRegistry.Build(file), target, new RewriteReport()));
+            name.ShouldBe("tare-graph");
+            return reason!;
+        }
+    }
+
+    [Fact]
+    public void A_folder_is_not_made_from_a_file()
+    {
+        using var file = ModelFile.Open(Path.Combine(SharedData.RepositoryRoot, "models", "fable-ln.F16.gguf"));
+        Should.Throw<ModelFileException>(() => GraphFile.Write(file, ArchitectureRegistry.Build(file), Path.Combine(_folder, "out"))).Message.ShouldContain("name a .gguf file");
     }
 
     [Fact]

@@ -19,9 +19,7 @@ public sealed class CaptureRunner : IDisposable
     private const int MaximumSequences = 64;
 
     private readonly IProgram _program;
-    private readonly IState _state;
-    private readonly IState? _editTable;
-    private readonly StepEdits? _edits;
+    private readonly RunStates _states;
     private readonly KvLayout _kv;
     private readonly OutputId? _logits;
     private readonly int _batch, _vocabulary;
@@ -36,13 +34,12 @@ public sealed class CaptureRunner : IDisposable
     public CaptureRunner(IBackend backend, IWeightStore weights, CaptureGraph capture, int context, int batch = 512, IProgress<LoadProgress>? progress = null, CancellationToken cancel = default, StepEdits? edits = null)
     {
         Capture = capture;
-        (_edits, _editTable) = (edits, edits?.CreateState(backend));
         var kv = KvLayout.Of(capture.Graph);
         _batch = kv.Groups.IsEmpty ? context : Math.Min(batch, context);
         _program = backend.Compile(capture.Graph, weights, new ProgramLimits(_batch, MaximumSequences, 1), progress, cancel);
         _kv = _program.Signature.Kv;
         int pages = (context + _batch) / KvLayout.PageTokens + MaximumSequences + 2;
-        _state = backend.CreateState(new StateLayout(_kv, [.. _kv.Groups.Select(_ => pages)]));
+        _states = new RunStates(backend, new StateLayout(_kv, [.. _kv.Groups.Select(_ => pages)]), edits);
         for (int p = pages; p > 0; p--) _pages.Push(p - 1);
         if (capture.Graph.FindOutput(GraphBuilder.LogitsOutput) is not { } logits) return;
         _logits = _program.Signature.Output(GraphBuilder.LogitsOutput);
@@ -81,8 +78,7 @@ public sealed class CaptureRunner : IDisposable
     public void Dispose()
     {
         _program.Dispose();
-        _state.Dispose();
-        _editTable?.Dispose();
+        _states.Dispose();
     }
 
     private int Room => _batch - _tokens.Count;
@@ -120,7 +116,7 @@ public sealed class CaptureRunner : IDisposable
             _labels.Add(new RowLabel(wanted is null || wanted(row) ? row : -1, number, position + i, tokens[i], phase));
         }
         _tokens.AddRange(tokens);
-        if (_edits is not null) _slots.AddRange(_edits.Slots(tokens, position, phase, sequence.Tokens.Length));
+        _slots.AddRange(_states.Slots(tokens, position, phase, sequence.Tokens.Length));
         if (output) _outputs.Add(_tokens.Count - 1);
         if (_kv.Groups.IsEmpty) return;
         if (!_tables.TryGetValue(number, out var table)) _tables.Add(number, table = []);
@@ -149,7 +145,7 @@ public sealed class CaptureRunner : IDisposable
             PageStarts = CollectionsMarshal.AsSpan(_starts),
             OutputRows = CollectionsMarshal.AsSpan(_outputs),
             Slots = CollectionsMarshal.AsSpan(_slots),
-        }, _editTable is null ? [_state] : [_state, _editTable]);
+        }, _states.All);
         _program.Wait(ticket, cancel);
         drain.Append(_program, ticket, CollectionsMarshal.AsSpan(_labels));
         int choice = -1;

@@ -39,13 +39,13 @@ public sealed class SiteStatistics
     /// <summary>[groups], or null.</summary>
     public ChannelMoments[]? Channels { get; }
 
-    /// <summary>[groups] rows that hold NaN or infinite elements and are in no other number.</summary>
+    /// <summary>[groups] rows that are in no other number: with NaN or infinite elements, or so large that a sum of the record (of fourth powers, of squares of what the row is compared with) exceeds F32.</summary>
     public long[] Skipped { get; }
 
     /// <summary>Adds a row's record [16]; <see cref="Finish"/> follows the last one.</summary>
     public void PushRecord(ReadOnlySpan<float> record, int group)
     {
-        if (record[RowRecord.NonFinite] != 0 || !float.IsFinite(record[RowRecord.MeanSquare]) || !float.IsFinite(record[RowRecord.Moment4]))
+        if (record[RowRecord.NonFinite] != 0 || !float.IsFinite(record[RowRecord.MeanSquare]) || !float.IsFinite(record[RowRecord.Moment4]) || !float.IsFinite(record[RowRecord.PartnerEnergy]) || !float.IsFinite(record[RowRecord.Product]))
         {
             Skipped[group]++;
             return;

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Tare.Backends.Cpu;
 using Tare.Backends.Cpu.Roofline;
 using Tare.Diagnostics;
+using Tare.Execution.Edits;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Models;
@@ -30,6 +31,8 @@ internal static class BenchCommand
         var requests = new Option<bool>("--stdin") { Description = "Load one model and run tests when told to: JSON lines {\"n_prompt\":512,\"n_gen\":0,\"n_depth\":0,\"repetitions\":1} within -p, -n and -d, each answered with a line that adds samples_ns." };
         var norm = SharedOptions.Norm();
         var command = new Command("bench", "Measure tokens per second.") { models, prompts, generates, both, depths, threads, repetitions, format, precision, norm, keyType, valueType, profile, roofline, noRoofs, requests };
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             int count = arguments.GetValue(repetitions);
@@ -42,7 +45,12 @@ internal static class BenchCommand
             if (paths.Length == 0) return 0;
             ThroughputTest[] tests = [.. arguments.GetValue(depths)!.SelectMany(d => Tests(arguments.GetValue(prompts)!, arguments.GetValue(generates)!, [.. (arguments.GetValue(both) ?? []).Select(Pair)], d))];
             if (tests.Length == 0) throw new UsageException("bench: there is nothing to measure; give -p, -n or -pg");
-            Graph Build(ModelFile file) => SharedOptions.Graph(arguments.GetValue(precision)!, SharedOptions.WithNorms(ArchitectureRegistry.Build(file), arguments.GetValue(norm)), arguments.GetValue(keyType), arguments.GetValue(valueType));
+            (Graph, StepEdits?) Build(ModelFile file)
+            {
+                var graph = SharedOptions.WithNorms(ArchitectureRegistry.Build(file), arguments.GetValue(norm), out var coordinates);
+                (graph, var stepEdits, _) = edits.Apply(arguments, SharedOptions.Graph(arguments.GetValue(precision)!, graph, arguments.GetValue(keyType), arguments.GetValue(valueType)), coordinates);
+                return (graph, stepEdits);
+            }
             if (arguments.GetValue(requests))
             {
                 if (paths.Length > 1 || threadCounts.Length > 1) throw new UsageException("bench: --stdin takes one model and one number of threads");
@@ -57,12 +65,12 @@ internal static class BenchCommand
             foreach (string path in paths)
             {
                 using var file = ModelFile.Open(path);
-                var graph = Build(file);
+                var (graph, stepEdits) = Build(file);
                 foreach (int t in threadCounts)
                 {
                     using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, t);
                     using var weights = backend.CreateWeightStore();
-                    using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth), tests.Max(x => x.Prompt + x.Generate));
+                    using var bench = new Throughput(backend, graph, weights, tests.Max(x => x.Depth), tests.Max(x => x.Prompt + x.Generate), edits: stepEdits);
                     foreach (var test in tests)
                     {
                         Progress.Show($"{Path.GetFileName(path)}: {test}, {t} threads", results.Count + 1, (long)tests.Length * threadCounts.Length * paths.Length);
@@ -71,7 +79,7 @@ internal static class BenchCommand
                         profiled?.StartProfile();
                         double[] seconds = bench.Repeat(test, count, cancel);
                         if (profiled is not null) Show(test, profiled);
-                        results.Add(BenchReport.Row(file, graph, backend, t, test, seconds, roofs.GetValueOrDefault(t), bench));
+                        results.Add(BenchReport.Row(file, graph, backend, t, test, seconds, roofs.GetValueOrDefault(t), bench, edits.Describe(arguments)));
                     }
                 }
             }

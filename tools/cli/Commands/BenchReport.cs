@@ -13,7 +13,7 @@ namespace Tare.Cli.Commands;
 internal static class BenchReport
 {
     /// <summary>The fields of one test; shares are null where the roof was not measured.</summary>
-    public static Dictionary<string, object?> Row(ModelFile file, Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, MachineRoof? roof, Throughput bench)
+    public static Dictionary<string, object?> Row(ModelFile file, Graph graph, IBackend backend, int threads, ThroughputTest test, double[] seconds, MachineRoof? roof, Throughput bench, string edits)
     {
         int tokens = test.Prompt + test.Generate;
         double[] speeds = [.. seconds.Select(s => tokens / s)];
@@ -31,6 +31,7 @@ internal static class BenchReport
             ["n_prompt"] = test.Prompt,
             ["n_gen"] = test.Generate,
             ["n_depth"] = test.Depth,
+            ["edits"] = edits,
             ["test_time"] = DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture),
             ["avg_ns"] = (long)(seconds.Average() * 1e9),
             ["stddev_ns"] = (long)(Deviation(seconds) * 1e9),
@@ -71,7 +72,7 @@ internal static class BenchReport
                 {
                     var test = new ThroughputTest((int)row["n_prompt"]!, (int)row["n_gen"]!, (int)row["n_depth"]!);
                     string share = row["roof_share"] is double part ? string.Create(CultureInfo.InvariantCulture, $"{100 * part:F0}%") : "–";
-                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"]!)} | {(long)row["model_size"]! / 1048576.0:F2} MiB | {(long)row["model_n_params"]! / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} | {share} | {(long)row["kv_bytes"]! / 1048576.0:F2} |"));
+                    Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {Path.GetFileName((string)row["model_filename"]!)} | {(long)row["model_size"]! / 1048576.0:F2} MiB | {(long)row["model_n_params"]! / 1e6:F2} M | {row["backends"]} | {row["n_threads"]} | {test}{((string)row["edits"]! == "" ? "" : " edited")} | {row["avg_ts"]:F2} ± {row["stddev_ts"]:F2} | {row["gb_per_s"]:F1} | {share} | {(long)row["kv_bytes"]! / 1048576.0:F2} |"));
                 }
                 break;
         }

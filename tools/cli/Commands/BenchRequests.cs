@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Tare.Diagnostics;
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Formats;
 using Tare.Graphs;
 
@@ -13,13 +14,13 @@ internal static class BenchRequests
     private sealed record Request(int n_prompt, int n_gen, int n_depth, int? repetitions);
 
     /// <summary>Answers until the input ends; takes over the backend.</summary>
-    public static void Serve(ModelFile file, Graph graph, IBackend backend, ThroughputTest[] largest, CancellationToken cancel)
+    public static void Serve(ModelFile file, (Graph Graph, StepEdits? Edits) model, IBackend backend, ThroughputTest[] largest, CancellationToken cancel)
     {
         var clock = Stopwatch.StartNew();
         using var owned = backend;
         using var weights = backend.CreateWeightStore();
         int depth = largest.Max(t => t.Depth), tokens = largest.Max(t => t.Prompt + t.Generate);
-        using var bench = new Throughput(backend, graph, weights, depth, tokens);
+        using var bench = new Throughput(backend, model.Graph, weights, depth, tokens, edits: model.Edits);
         Answer(new { model_filename = file.Path, cpu_info = backend.Device.Name, backends = backend.Device.Backend, n_threads = backend.Device.Threads, load_ns = (long)clock.Elapsed.TotalNanoseconds });
         var warm = new HashSet<ThroughputTest>();
         while (Console.In.ReadLine() is { } line)

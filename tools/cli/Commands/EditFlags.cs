@@ -63,6 +63,13 @@ internal sealed class EditFlags
         return tools is { } found ? (found.Graph.Graph, found.Edits, found.Graph) : (graph, null, null);
     }
 
+    /// <summary>The edits as they were asked for; empty without.</summary>
+    public string Describe(ParseResult arguments)
+    {
+        string range = arguments.GetValue(_range) is { } layers ? $" {RangeName} {layers}" : "";
+        return string.Join(' ', new[] { _vectors, _scaled, _edits }.SelectMany(o => (arguments.GetValue(o) ?? []).Select(v => $"{o.Name} {v}"))) + range;
+    }
+
     private static (int First, int Last)? Range(string? text)
     {
         if (text is null) return null;

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tare.Execution;
+using Tare.Execution.Edits;
 using Tare.Formats;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 using Tare.Models;
+using Tare.Rewrites;
 using Tare.Tokenizers;
 
 namespace Tare.Cli.Commands;
@@ -25,6 +27,8 @@ internal static class EmbedCommand
         var normal = new Option<bool>("--normalize") { Description = "Divide by the L2 norm (default: as the model says, else yes)." };
         var threads = SharedOptions.Threads();
         var command = new Command("embed", "Turn a JSON array of strings on stdin into an array of vectors.") { model, json, pooling, normal, raw, precision, threads };
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(raw) && arguments.GetValue(normal)) throw new UsageException("embed: give either --normalize or --no-normalize");
@@ -33,7 +37,7 @@ internal static class EmbedCommand
             var recipe = EmbeddingRecipe.Of(file);
             if (Kind(arguments.GetValue(pooling)) is { } kind) recipe = recipe with { Pooling = kind };
             if (arguments.GetValue(raw) || arguments.GetValue(normal)) recipe = recipe with { Normalize = arguments.GetValue(normal) };
-            var graph = ArchitectureRegistry.Build(file);
+            var (graph, stepEdits, _) = edits.Apply(arguments, ArchitectureRegistry.Build(file), new StreamCoordinates());
             int[][] texts = Array.ConvertAll(StandardInput.Read<string[]>("an array of strings"), t => tokenizer.Encode(t));
             for (int i = 0; i < texts.Length; i++)
             {
@@ -41,7 +45,7 @@ internal static class EmbedCommand
                 ContextLength.Check(file, graph, $"text {i}", texts[i].Length);
             }
             using var backend = SharedOptions.Backend(arguments.GetValue(precision)!, arguments.GetValue(threads));
-            var vectors = texts.Length == 0 ? [] : Embed(backend, SharedOptions.Graph(arguments.GetValue(precision)!, Pooled(graph, recipe.Pooling)), texts, recipe.Normalize, cancel);
+            var vectors = texts.Length == 0 ? [] : Embed(backend, SharedOptions.Graph(arguments.GetValue(precision)!, Pooled(graph, recipe.Pooling)), texts, recipe.Normalize, stepEdits, cancel);
             Console.Out.WriteLine(JsonSerializer.Serialize(vectors));
             return 0;
         }));
@@ -49,7 +53,7 @@ internal static class EmbedCommand
     }
 
     // Texts in order, as many a step as fit.
-    private static List<float[]> Embed(IBackend backend, Graph graph, int[][] texts, bool normalize, CancellationToken cancel)
+    private static List<float[]> Embed(IBackend backend, Graph graph, int[][] texts, bool normalize, StepEdits? edits, CancellationToken cancel)
     {
         var batches = new List<int[][]>();
         for (int at = 0, count; at < texts.Length; at += count)
@@ -60,7 +64,7 @@ internal static class EmbedCommand
             batches.Add(texts[at..(at + count)]);
         }
         var vectors = new List<float[]>();
-        foreach (var (batch, outputs) in batches.Zip(WholeSequences.RunBatches<float>(backend, graph, batches, new LoadReport(), cancel)))
+        foreach (var (batch, outputs) in batches.Zip(WholeSequences.RunBatches<float>(backend, graph, batches, new LoadReport(), cancel, edits)))
         {
             float[] values = outputs[Output];
             int count = batch.Length, width = values.Length / count;

@@ -66,11 +66,11 @@ internal static class RunCommand
         var generated = new StringBuilder();
         GeneratedPiece? last = null;
         using var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false)) { AutoFlush = true };
-        if (!json && !quiet) await output.WriteAsync(text);
         try
         {
             await foreach (var piece in session.GenerateAsync(prompt, options, cancel))
             {
+                if (last is null && !json && !quiet) await output.WriteAsync(text); // not before the request was taken: a refusal prints nothing here
                 last = piece;
                 if (piece.Id is int id) ids.Add(id);
                 generated.Append(piece.Text);

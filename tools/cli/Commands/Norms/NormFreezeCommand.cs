@@ -38,13 +38,12 @@ internal static class NormFreezeCommand
             string kind = arguments.GetValue(precision)!;
             using var backend = SharedOptions.Backend(kind, arguments.GetValue(threads));
             var scales = NormCalibration.Measure(backend, SharedOptions.Graph(kind, graph), chosen, ids, beginning, window, new WindowReport("calibration"), cancel);
-            var report = new RewriteReport();
-            var frozen = new FreezeNorms(scales, Math.Max(window, ContextLength.Trained(file) ?? ContextLength.Default)).Apply(graph, report);
+            var frozen = new FreezeNorms(scales, Math.Max(window, ContextLength.Trained(file) ?? ContextLength.Default)).Apply(graph, new RewriteReport());
             var before = Perplexity.Compute(backend, SharedOptions.Graph(kind, graph), scored, beginning, window, new WindowReport("before"), cancel);
             var after = Perplexity.Compute(backend, SharedOptions.Graph(kind, frozen), scored, beginning, window, new WindowReport("after"), cancel);
             GraphFile.Write(file, frozen, arguments.GetValue(output)!, null, new NormRewriteCommand.TensorReport(), cancel);
             Progress.End();
-            Print(report, before, after, arguments.GetValue(json));
+            Print([.. NormSites.Of(graph).Where(s => scales.ContainsKey(s.Node)).Select(s => (s, scales[s.Node]))], before, after, arguments.GetValue(json));
             return 0;
         }));
         return command;
@@ -61,15 +60,18 @@ internal static class NormFreezeCommand
         return chosen;
     }
 
-    private static void Print(RewriteReport report, PerplexityReport before, PerplexityReport after, bool json)
+    private static void Print(List<(NormSite Site, FrozenScale Scale)> norms, PerplexityReport before, PerplexityReport after, bool json)
     {
         if (json)
         {
             object Loss(PerplexityReport r) => new { mean = r.All.MeanNll, median = r.MedianNll, p95 = r.P95Nll, perplexity = r.All.Perplexity, scored = r.All.Scored };
-            Console.Out.WriteLine(JsonSerializer.Serialize(new { norms = report.Changes.Select(c => new { node = c.Node, scale = c.What }), before = Loss(before), after = Loss(after) }));
+            Console.Out.WriteLine(JsonSerializer.Serialize(new { norms = norms.Select(n => new { name = n.Site.Name, alias = n.Site.Alias, denominators = n.Scale.Others, denominators_at_position_0 = n.Scale.First }), before = Loss(before), after = Loss(after) }));
             return;
         }
-        foreach (var change in report.Changes) Console.Out.WriteLine($"{change.Node,-60} {change.What}");
+        Console.Out.WriteLine($"{"norm",-20}{"divides by",12}{"at position 0",16}");
+        foreach (var (site, scale) in norms)
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{site.Name,-20}{scale.Others.Average(),12:G6}{scale.First.Average(),16:G6}{(site.Spec.Groups > 1 ? $"  mean of {site.Spec.Groups} groups" : "")}"));
+        Console.Out.WriteLine();
         Console.Out.WriteLine($"{"",-8}{"mean NLL",12}{"median",12}{"p95",12}{"perplexity",14}");
         foreach (var (name, r) in new[] { ("before", before), ("after", after) })
             Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-8}{r.All.MeanNll,12:F4}{r.MedianNll,12:F4}{r.P95Nll,12:F4}{r.All.Perplexity,14:F3}"));

@@ -29,21 +29,26 @@ internal static class NormVerifyCommand
         var flags = new NormRewriteFlags();
         var command = new Command("verify", "Compare the logits of a model before and after a rewrite, or of two models.") { model, to, against, text, context, limit, tolerance, precision, threads, json };
         flags.AddTo(command);
+        var edits = new EditFlags();
+        edits.AddTo(command);
         command.SetAction((arguments, cancel) => Task.Run(() =>
         {
             if (arguments.GetValue(to) is null == arguments.GetValue(against) is null) throw new UsageException("norm verify: give either --to or --against");
             using var file = ModelFile.Open(arguments.GetValue(model)!);
             using var other = arguments.GetValue(against) is string path ? ModelFile.Open(path) : null;
-            var before = NormCommand.GraphOf(file);
-            var after = other is not null ? NormCommand.GraphOf(other) : NormRewrites.Apply(before, NormRewrites.Targets[arguments.GetValue(to)!], new RewriteReport(), flags.Options(arguments));
+            var rewrites = new RewriteReport();
+            var own = NormCommand.GraphOf(file);
+            var rewritten = other is not null ? NormCommand.GraphOf(other) : NormRewrites.Apply(own, NormRewrites.Targets[arguments.GetValue(to)!], rewrites, flags.Options(arguments));
+            string kind = arguments.GetValue(precision)!;
+            var (before, editsBefore, _) = edits.Apply(arguments, SharedOptions.Graph(kind, own), new StreamCoordinates());
+            var (after, editsAfter, _) = edits.Apply(arguments, SharedOptions.Graph(kind, rewritten), rewrites.Coordinates);
             var (ids, beginning) = Tokens(file, before, arguments.GetValue(text));
             if (arguments.GetValue(limit) is int most) ids = ids[..Math.Min(ids.Length, Math.Max(2, most))];
             int window = Math.Min(ContextLength.Choose(file, before, arguments.GetValue(context)), ids.Length + (beginning is null ? 0 : 1));
-            string kind = arguments.GetValue(precision)!;
             using var backend = SharedOptions.Backend(kind, arguments.GetValue(threads));
-            var report = LogitComparison.Compute(backend, SharedOptions.Graph(kind, before), SharedOptions.Graph(kind, after), ids, beginning, window, new TokenReport(), cancel);
+            var report = LogitComparison.Compute(backend, before, after, ids, beginning, window, new TokenReport(), cancel, (editsBefore, editsAfter));
             Progress.End();
-            Print(report, arguments.GetValue(json), arguments.GetValue(text) is not null);
+            Print(report, arguments.GetValue(json), arguments.GetValue(text), kind switch { SharedOptions.Exact => 1e-5, SharedOptions.Float64 => 1e-12, _ => null });
             return report.RelativeDifference <= (arguments.GetValue(tolerance) ?? double.PositiveInfinity) ? 0 : 1;
         }));
         return command;
@@ -61,7 +66,7 @@ internal static class NormVerifyCommand
         return (tokenizer.Encode(File.ReadAllText(text), addSpecial: false), tokenizer.AddsBeginningOfSequence ? tokenizer.BeginningOfSequence : null);
     }
 
-    private static void Print(LogitComparisonReport r, bool json, bool isText)
+    private static void Print(LogitComparisonReport r, bool json, string? text, double? rounding)
     {
         if (json)
         {
@@ -74,23 +79,27 @@ internal static class NormVerifyCommand
                 mean_kl = r.MeanKl,
                 max_kl = r.MaxKl,
                 top1_agreement = r.Top1Agreement,
-                perplexity_before = isText ? r.PerplexityBefore : (double?)null,
-                perplexity_after = isText ? r.PerplexityAfter : (double?)null,
+                perplexity_before = text is not null ? r.PerplexityBefore : (double?)null,
+                perplexity_after = text is not null ? r.PerplexityAfter : (double?)null,
                 mean_over_rms_before = r.StreamBefore,
                 mean_over_rms_after = r.StreamAfter,
             }));
             return;
         }
         void Line(string name, FormattableString value) => Console.Out.WriteLine($"{name,-28}{value.ToString(CultureInfo.InvariantCulture)}");
-        Line("tokens", $"{r.Tokens}");
-        Line("max |Δlogit|", $"{r.MaxDifference:E2}  ({r.RelativeDifference:E1} of the largest logit)");
-        Line("NMSE of the worst row", $"{r.Nmse:E2}");
-        Line("KL, mean and largest", $"{r.MeanKl:E2}, {r.MaxKl:E2} nats");
-        Line("top-1 agreement", $"{100 * r.Top1Agreement:F2} %");
-        if (isText) Line("perplexity", $"{r.PerplexityBefore:F6} → {r.PerplexityAfter:F6}");
-        Line("|mean| / rms of the stream", $"where each block begins, and at the end");
+        Line("compared", $"{r.Tokens} positions of {(text is null ? $"{RandomTokens} random tokens" : Path.GetFileName(text))}");
+        Line("largest |Δlogit|", $"{r.MaxDifference:0.0e-0}: {r.RelativeDifference:0.0e-0} of the largest logit{(rounding is double most ? string.Create(CultureInfo.InvariantCulture, $" (rounding stays below {most:0e-0})") : "")}");
+        Line("NMSE of the worst position", $"{r.Nmse:0.0e-0}");
+        Line("KL, mean and largest", $"{r.MeanKl:0.0e-0}, {r.MaxKl:0.0e-0} nats");
+        Line("same best token", $"{100 * r.Top1Agreement:F2} %");
+        if (text is not null) Line("perplexity", $"{r.PerplexityBefore:F6} → {r.PerplexityAfter:F6}");
+        Console.Out.WriteLine();
+        Console.Out.WriteLine($"|mean| / rms of the residual stream{(r.StreamAfter is null ? " before; after, it has no mean, as it is stored in fewer coordinates or others" : ", before → after")}");
         for (int i = 0; i < r.StreamBefore.Count; i++)
-            Line(i == r.StreamBefore.Count - 1 ? "  end" : $"  block {i}", $"{r.StreamBefore[i]:E2} → {(r.StreamAfter is null ? "other coordinates" : r.StreamAfter[i].ToString("E2", CultureInfo.InvariantCulture))}");
+        {
+            string after = r.StreamAfter is null ? "" : string.Create(CultureInfo.InvariantCulture, $" → {r.StreamAfter[i]:0.0e-0}");
+            Line(i == r.StreamBefore.Count - 1 ? "  before the final norm" : $"  where block {i} begins", $"{r.StreamBefore[i]:0.0e-0}{after}");
+        }
     }
 
     private sealed class TokenReport : IProgress<(int Done, int Total)>
