@@ -32,11 +32,10 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     {
         var tiles = new HalfTiles(weight, matrices, rows);
         bool finite = true;
-        Parallel.For(0L, (long)matrices * tiles.Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
+        StoredTiles.Pack(weight, matrices, rows, checked(weight.Width * sizeof(ushort)), threads, (stored, matrix, tile, _) =>
         {
-            if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles), ref gathered)) Volatile.Write(ref finite, false);
-            return gathered;
-        }, _ => { });
+            if (!tiles.IsFinite(Transposition.Run((ushort*)stored, tiles.Width, tiles.Tile(matrix, tile), tiles.Width))) Volatile.Write(ref finite, false);
+        });
         if (finite) return tiles;
         tiles.Dispose();
         return null;
@@ -99,20 +98,6 @@ internal sealed unsafe class HalfTiles : PackedMatrix
     }
 
     public override void Dispose() => _values.Dispose();
-
-    // False where a value is infinite or NaN. A tile that is not full is filled up with zeros.
-    private bool PackTile(Weight weight, int matrix, int tile, ref byte[]? gathered)
-    {
-        int rows = Math.Min(TileRows, Rows - tile * TileRows), bytes = Width * sizeof(ushort);
-        var stored = StoredTile.Rows(weight, (long)matrix * Rows + tile * TileRows, rows, bytes, ref gathered);
-        if (rows < TileRows)
-        {
-            var full = new byte[TileRows * bytes];
-            stored.CopyTo(full);
-            stored = full;
-        }
-        fixed (byte* source = stored) return IsFinite(Transposition.Run((ushort*)source, Width, Tile(matrix, tile), Width));
-    }
 
     // Whether the exponents of all halves are below the largest.
     private bool IsFinite(ushort largest) => _brain || largest < 0x7C00;

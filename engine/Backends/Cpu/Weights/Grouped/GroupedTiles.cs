@@ -37,11 +37,7 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
         _ = BlockFormats.TryGet(T.Type, out var format);
         _tileBytes = TileLayout<T>.TileBytes(Width / Step);
         _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes), dense: true);
-        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
-        {
-            Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles), ref gathered);
-            return gathered;
-        }, _ => { });
+        StoredTiles.Pack(weight, matrices, rows, Width / format!.ValuesPerBlock * format.BytesPerBlock, threads, (stored, matrix, tile, count) => Pack(stored, format, Tile(matrix, tile), count));
     }
 
     public override long Bytes => _blocks.Bytes;
