@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Tare.Formats.Quantization;
 
 namespace Tare.Formats;
@@ -64,6 +65,15 @@ public sealed class MappedTensor
         return _file.Span(_offset + firstRow * BytesPerRow, checked((int)(count * BytesPerRow)));
     }
 
+    /// <summary>Copies the stored bytes of rows: <paramref name="destination"/> [count, BytesPerRow]. For bytes that are needed once: their pages are not mapped for it.</summary>
+    public void CopyRawRows(long firstRow, int count, Span<byte> destination)
+    {
+        _ = Format();
+        CheckRows(firstRow, count);
+        if (destination.Length != count * BytesPerRow) throw new ArgumentException($"{destination.Length} bytes are not {count} rows of {BytesPerRow} of {Name}");
+        _file.Read(_offset + firstRow * BytesPerRow, destination);
+    }
+
     /// <summary>Gives the resident pages of the stored bytes back; reading them again works.</summary>
     internal void ReleasePages() => _file.ReleasePages(_offset, ByteLength);
 
@@ -85,6 +95,11 @@ public sealed class MappedTensor
     {
         var format = Format();
         CheckRows(firstRow, count);
+        if (Type == TensorType.F32 && BitConverter.IsLittleEndian && count > 1)
+        {
+            CopyRawRows(firstRow, count, MemoryMarshal.AsBytes(destination[..(count * Width)]));
+            return;
+        }
         for (int r = 0; r < count; r++) format.Decode(RawRows(firstRow + r, 1), destination.Slice(r * Width, Width));
     }
 

@@ -64,6 +64,26 @@ public sealed class WeightTests
     }
 
     [Fact]
+    public void Stored_rows_are_copied_as_they_are_read()
+    {
+        Weight[] weights = [A, new SliceWeight(A, 1, 4), new SliceWeight(A, 1, 3, 2), new ConcatWeight([A, B, A]), new ReshapeWeight(A, 6, 5), new ReorderedWeight(A, [3, 1, 4, 0, 5, 2]), new SliceWeight(new ReorderedWeight(new ConcatWeight([B, B]), [0, 2, 4, 1, 3, 5]), 2, 3)];
+        foreach (var weight in weights)
+        {
+            byte[][] rows = [.. Enumerable.Range(0, (int)weight.Rows).Select(r => weight.TryGetStoredRow(r, out var bytes) ? bytes.ToArray() : throw new InvalidOperationException($"{weight}: {r}"))];
+            for (int first = 0; first < rows.Length; first++)
+                for (int count = 1; count <= rows.Length - first; count++)
+                {
+                    var copied = new byte[count * rows[0].Length];
+                    weight.CopyStoredRows(first, count, copied);
+                    copied.ShouldBe(rows[first..(first + count)].SelectMany(r => r), $"{weight} {first}+{count}");
+                }
+            Should.Throw<InvalidOperationException>(() => weight.CopyStoredRows(0, 1, new byte[3]));
+        }
+        Should.Throw<InvalidOperationException>(() => new TransposeWeight(A).CopyStoredRows(0, 1, new byte[24]));
+        Should.Throw<InvalidOperationException>(() => new ReshapeWeight(A, 10, 3).CopyStoredRows(0, 1, new byte[12]));
+    }
+
+    [Fact]
     public void Stored_rows_survive_moves_and_types_follow_the_rules()
     {
         new ConcatWeight([A, B]).TryGetStoredRow(7, out var bytes).ShouldBeTrue();

@@ -73,6 +73,19 @@ public sealed record ConcatWeight : Weight
     }
 
     /// <inheritdoc/>
+    public override void CopyStoredRows(long firstRow, int count, Span<byte> destination)
+    {
+        int bytes = destination.Length / count;
+        for (int done = 0; done < count;)
+        {
+            var (part, row, run) = Locate(firstRow + done, count - done);
+            if (part.Type != Type) throw new InvalidOperationException($"{this}: {part} is stored as {part.Type}, not {Type}");
+            part.CopyStoredRows(row, run, destination.Slice(done * bytes, run * bytes));
+            done += run;
+        }
+    }
+
+    /// <inheritdoc/>
     public bool Equals(ConcatWeight? other) => other is not null && Parts.SequenceEqual(other.Parts);
 
     /// <inheritdoc/>

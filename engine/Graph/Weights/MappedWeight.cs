@@ -36,6 +36,9 @@ public sealed record MappedWeight(MappedTensor Tensor) : Weight
     }
 
     /// <inheritdoc/>
+    public override void CopyStoredRows(long firstRow, int count, Span<byte> destination) => Tensor.CopyRawRows(firstRow, count, destination);
+
+    /// <inheritdoc/>
     public bool Equals(MappedWeight? other) => other is not null && ReferenceEquals(Tensor, other.Tensor);
 
     /// <inheritdoc/>

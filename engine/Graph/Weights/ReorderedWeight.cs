@@ -58,6 +58,13 @@ internal sealed record ReorderedWeight : Weight
     }
 
     /// <inheritdoc/>
+    public override void CopyStoredRows(long firstRow, int count, Span<byte> destination)
+    {
+        if (_isVector) throw new InvalidOperationException($"{this}: elements are reordered, not rows");
+        for (int r = 0, bytes = destination.Length / count; r < count; r++) Source.CopyStoredRows(_order[firstRow + r], 1, destination.Slice(r * bytes, bytes));
+    }
+
+    /// <inheritdoc/>
     public bool Equals(ReorderedWeight? other) => other is not null && Source == other.Source && _order.AsSpan().SequenceEqual(other._order);
 
     /// <inheritdoc/>

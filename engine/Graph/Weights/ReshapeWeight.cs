@@ -60,6 +60,13 @@ public sealed record ReshapeWeight : Weight
     }
 
     /// <inheritdoc/>
+    public override void CopyStoredRows(long firstRow, int count, Span<byte> destination)
+    {
+        if (Width != Source.Width) throw new InvalidOperationException($"{this}: rows of another width are not stored");
+        Source.CopyStoredRows(firstRow, count, destination);
+    }
+
+    /// <inheritdoc/>
     public override string ToString() => $"{Source}→[{Rows},{Width}]";
 
     // The source rows that hold the wanted elements, and how many elements to skip in the first.

@@ -40,5 +40,12 @@ public sealed record SliceWeight(Weight Source, long FirstRow, long Count, int S
     public override bool TryGetStoredRow(long row, out ReadOnlySpan<byte> bytes) => Source.TryGetStoredRow(FirstRow + row * Step, out bytes);
 
     /// <inheritdoc/>
+    public override void CopyStoredRows(long firstRow, int count, Span<byte> destination)
+    {
+        if (Step == 1) Source.CopyStoredRows(FirstRow + firstRow, count, destination);
+        else for (int r = 0, bytes = destination.Length / count; r < count; r++) Source.CopyStoredRows(FirstRow + (firstRow + r) * Step, 1, destination.Slice(r * bytes, bytes));
+    }
+
+    /// <inheritdoc/>
     public override string ToString() => Step == 1 ? $"{Source}[{FirstRow}..{FirstRow + Count}]" : $"{Source}[{FirstRow}, {FirstRow + Step}, …]";
 }

@@ -40,6 +40,19 @@ public abstract record Weight
         return false;
     }
 
+    /// <summary>
+    /// Copies the stored bytes of rows that <see cref="TryGetStoredRow"/> gives: <paramref name="destination"/> [count, bytes of a row]. For rows that are needed once, as in packing: a mapped file is read, which leaves its pages alone.
+    /// </summary>
+    public virtual void CopyStoredRows(long firstRow, int count, Span<byte> destination)
+    {
+        for (int r = 0; r < count; r++)
+        {
+            var target = destination.Slice(r * (destination.Length / count), destination.Length / count);
+            if (!TryGetStoredRow(firstRow + r, out var bytes) || bytes.Length != target.Length) throw new InvalidOperationException($"{this}: a row of {bytes.Length} bytes instead of {target.Length}");
+            bytes.CopyTo(target);
+        }
+    }
+
     /// <summary>Gives the resident memory behind stored tensors back, once they were packed; reading them again works.</summary>
     internal void ReleasePages()
     {

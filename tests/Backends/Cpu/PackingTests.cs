@@ -83,6 +83,26 @@ public sealed class PackingTests : IDisposable
         Should.Throw<ArgumentOutOfRangeException>(() => file.ReleasePages(1, 8 << 20));
     }
 
+    [Theory, InlineData(true), InlineData(false)]
+    public void Bytes_of_a_file_are_copied_without_its_pages_and_never_from_behind_its_end(bool map)
+    {
+        string path = Path.Combine(_folder, "bytes");
+        byte[] bytes = [.. Enumerable.Range(0, 100_000).Select(i => (byte)(i * 31))];
+        File.WriteAllBytes(path, bytes);
+        using var file = MappedFile.Open(path, map);
+        var copied = new byte[70_000];
+        file.Read(12_345, copied);
+        copied.ShouldBe(bytes[12_345..82_345]);
+        if (OperatingSystem.IsLinux()) Resident(path).ShouldBe(0);
+        file.Read(100_000, []);
+        foreach (long offset in new[] { -1L, 30_001, long.MaxValue }) Should.Throw<ArgumentOutOfRangeException>(() => file.Read(offset, copied));
+        if (!map || OperatingSystem.IsWindows()) return; // a mapped file can't be made shorter there
+        using (var stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) stream.SetLength(50_000);
+        Should.Throw<ModelFileException>(() => file.Read(12_345, copied)).Message.ShouldContain("byte 50000");
+        file.Dispose();
+        Should.Throw<ObjectDisposedException>(() => file.Read(0, copied));
+    }
+
     public static TheoryData<Type> ExpressionsOfWeights() => [.. typeof(Weight).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(Weight)) && !t.IsAbstract && Parts(t).Length > 0)];
 
     // The weights that an expression is made of, by the parameters of its constructor.

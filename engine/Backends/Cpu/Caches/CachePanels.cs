@@ -42,6 +42,7 @@ internal static unsafe class CachePanels
 
     /// <summary>Values [32, Width].</summary>
     [SkipLocalsInit]
+    [MethodImpl(AtFirstCall.Compiled)]
     public static float* Values(in HeadFormat format, byte* head, float* scratch)
     {
         byte* elements = head + format.ElementsOffset;

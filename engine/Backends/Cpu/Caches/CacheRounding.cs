@@ -10,6 +10,7 @@ internal static unsafe class CacheRounding
     private const float LargestHalf = 65504;
 
     /// <summary>count elements → halves, to nearest even; beyond ±65504 the nearest half is ±65504.</summary>
+    [MethodImpl(AtFirstCall.Compiled)]
     public static void ToHalves(float* x, int count, ushort* target)
     {
         int i = 0;

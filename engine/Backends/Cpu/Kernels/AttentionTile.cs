@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Caches;
 using Tare.Backends.Cpu.Numerics;
@@ -129,6 +130,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
     }
 
     // Products [256] of a block become scores (scaled, soft-capped, with ALiBi), then weights e^(s − max) where visible and 0 elsewhere; state[0] = max, state[1] = their sum over 16 lanes by position, then the tree.
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Weigh(in AttentionQueries queries, int q, float* scores, int low, int high, int blockStart, float* state)
     {
         if (low > high)
@@ -183,6 +185,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
         }
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Merge(in AttentionQueries queries, float* block, float* total)
     {
         for (int q = 0; q < queries.Count; q++)
@@ -198,6 +201,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
         }
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Finish(in AttentionQueries queries, float* total)
     {
         for (int q = 0; q < queries.Count; q++)

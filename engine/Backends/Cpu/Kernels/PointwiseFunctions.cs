@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Graphs;
@@ -153,6 +154,7 @@ internal sealed unsafe class PointwiseFunction<T>(int width, float constant = 0,
             for (int r = 0; r < count; r++) Run(a[r] + first, b[r] + first, y[0][r] + first, columns);
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Run(float* a, float* b, float* y, long count)
     {
         long i = 0;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Graphs;
@@ -25,6 +26,7 @@ internal sealed unsafe class RopeFunction(KernelContext context, RopeSpec spec) 
         }
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void Halves(float* x, float* y, float* cosines, float* sines, int pairs)
     {
         for (int i = 0; i < pairs; i += Lanes.Count)
@@ -36,6 +38,7 @@ internal sealed unsafe class RopeFunction(KernelContext context, RopeSpec spec) 
         }
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void Neighbors(float* x, float* y, float* cosines, float* sines, int width)
     {
         var swap = Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);

@@ -32,7 +32,8 @@ public sealed record KernelRoof(TensorType Type, string Arithmetic, int Rows, do
         foreach (var type in Types)
         {
             var weight = new SampleRows(type);
-            using var packed = PackedMatrix.Pack(weight, 1, roof.Threads);
+            using var memory = new WeightMemory();
+            var packed = PackedMatrix.Pack(weight, 1, roof.Threads, memory);
             foreach (int rows in new[] { 1, 8 })
             {
                 results.Add(Of(roof, packed, weight, "f32", rows, roof.FloatOperations, seconds, cancel));

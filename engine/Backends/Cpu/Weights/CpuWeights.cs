@@ -7,7 +7,8 @@ namespace Tare.Backends.Cpu.Weights;
 /// <summary>Packed weights, each expression once a use: tiles for matrix products, rows for look-ups, vectors for gains and biases.</summary>
 internal sealed class CpuWeights(int threads) : IWeightStore
 {
-    private readonly Dictionary<(Weight, object), IDisposable> _packed = [];
+    private readonly Dictionary<(Weight, object), object> _packed = [];
+    private readonly WeightMemory _memory = new();
     private readonly Lock _lock = new();
 
     public int Count
@@ -23,7 +24,7 @@ internal sealed class CpuWeights(int threads) : IWeightStore
     /// <summary>Stacked matrices [matrices · rows, width] as tiles of 16 rows. What the file holds of them leaves resident memory again.</summary>
     public PackedMatrix Matrix(Weight weight, int matrices) => Get(weight, ("tiles", matrices), () =>
     {
-        var packed = PackedMatrix.Pack(weight, matrices, threads);
+        var packed = PackedMatrix.Pack(weight, matrices, threads, _memory);
         weight.ReleasePages();
         return packed;
     });
@@ -49,12 +50,13 @@ internal sealed class CpuWeights(int threads) : IWeightStore
     {
         lock (_lock)
         {
-            foreach (var packed in _packed.Values) packed.Dispose();
+            foreach (var packed in _packed.Values) (packed as IDisposable)?.Dispose();
             _packed.Clear();
+            _memory.Dispose();
         }
     }
 
-    private T Get<T>(Weight weight, object use, Func<T> pack) where T : class, IDisposable
+    private T Get<T>(Weight weight, object use, Func<T> pack) where T : class
     {
         lock (_lock)
         {
@@ -67,7 +69,7 @@ internal sealed class CpuWeights(int threads) : IWeightStore
 }
 
 /// <summary>Rows of a table in F32.</summary>
-internal sealed class RowTable(Weight weight, NativeBuffer<float>? values) : IDisposable
+internal sealed class RowTable(Weight weight, NativeBuffer<float>? values)
 {
     /// <summary>Reads a row: <paramref name="destination"/> [width].</summary>
     public void Read(long row, Span<float> destination)
@@ -75,6 +77,4 @@ internal sealed class RowTable(Weight weight, NativeBuffer<float>? values) : IDi
         if (values is null) weight.Read(row, 1, destination);
         else values.Span(row * weight.Width, weight.Width).CopyTo(destination);
     }
-
-    public void Dispose() { }
 }

@@ -5,11 +5,11 @@ namespace Tare.Backends.Cpu.Weights;
 /// <summary>Tiles in F32: [matrices, tiles, width, 16].</summary>
 internal sealed unsafe class FloatTiles : PackedMatrix
 {
-    private readonly NativeBuffer<float> _values;
+    private readonly float* _values;
 
-    public FloatTiles(Weight weight, int matrices, int rows, int threads) : base(matrices, rows, weight.Width)
+    public FloatTiles(Weight weight, int matrices, int rows, int threads, WeightMemory memory) : base(matrices, rows, weight.Width)
     {
-        _values = new NativeBuffer<float>(checked((long)matrices * Tiles * Width * TileRows), dense: true);
+        _values = (float*)memory.Take(Bytes = checked((long)matrices * Tiles * Width * TileRows * sizeof(float)));
         Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => new float[checked(TileRows * Width)], (t, _, values) =>
         {
             int m = (int)(t / Tiles), tile = (int)(t % Tiles), first = tile * TileRows, count = Math.Min(TileRows, rows - first);
@@ -20,7 +20,7 @@ internal sealed unsafe class FloatTiles : PackedMatrix
         }, _ => { });
     }
 
-    public override long Bytes => _values.Bytes;
+    public override long Bytes { get; }
 
     public override int PanelWidth => 1024;
 
@@ -28,7 +28,5 @@ internal sealed unsafe class FloatTiles : PackedMatrix
 
     public override float* Panel(int matrix, int tile, int first, int count, float* scratch) => Tile(matrix, tile) + (long)first * TileRows;
 
-    public override void Dispose() => _values.Dispose();
-
-    private float* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;
+    private float* Tile(int matrix, int tile) => _values + ((long)matrix * Tiles + tile) * Width * TileRows;
 }

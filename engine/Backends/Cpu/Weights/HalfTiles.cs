@@ -12,33 +12,32 @@ internal sealed unsafe class HalfTiles : PackedMatrix
 {
     private const int Ahead = 4096; // bytes
 
-    private readonly NativeBuffer<ushort> _values;
+    private readonly ushort* _values;
     private readonly bool _brain;
 
-    private HalfTiles(Weight weight, int matrices, int rows) : base(matrices, rows, weight.Width)
+    private HalfTiles(Weight weight, int matrices, int rows, WeightMemory memory) : base(matrices, rows, weight.Width)
     {
         _brain = weight.Type == TensorType.BF16;
-        _values = new NativeBuffer<ushort>(checked((long)matrices * Tiles * Width * TileRows), dense: true);
+        _values = (ushort*)memory.Take(Bytes = checked((long)matrices * Tiles * Width * TileRows * sizeof(ushort)));
     }
 
-    public override long Bytes => _values.Bytes;
+    public override long Bytes { get; }
 
     public override int PanelWidth => 512;
 
     public override bool NeedsScratch => true;
 
     /// <summary>Packs, or gives null where a value is infinite or NaN: widening below is exact for finite values only.</summary>
-    public static HalfTiles? TryPack(Weight weight, int matrices, int rows, int threads)
+    public static HalfTiles? TryPack(Weight weight, int matrices, int rows, int threads, WeightMemory memory)
     {
-        var tiles = new HalfTiles(weight, matrices, rows);
+        var tiles = new HalfTiles(weight, matrices, rows, memory);
         bool finite = true;
-        Parallel.For(0L, (long)matrices * tiles.Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
+        StoredTiles.Pack(weight, matrices, rows, checked(weight.Width * sizeof(ushort)), threads, (stored, matrix, tile, _) =>
         {
-            if (!tiles.PackTile(weight, (int)(t / tiles.Tiles), (int)(t % tiles.Tiles), ref gathered)) Volatile.Write(ref finite, false);
-            return gathered;
-        }, _ => { });
+            if (!tiles.IsFinite(Transposition.Run((ushort*)stored, tiles.Width, tiles.Tile(matrix, tile), tiles.Width))) Volatile.Write(ref finite, false);
+        });
         if (finite) return tiles;
-        tiles.Dispose();
+        memory.GiveBack((byte*)tiles._values);
         return null;
     }
 
@@ -98,22 +97,6 @@ internal sealed unsafe class HalfTiles : PackedMatrix
         sumB.Store(y + TileRows);
     }
 
-    public override void Dispose() => _values.Dispose();
-
-    // False where a value is infinite or NaN. A tile that is not full is filled up with zeros.
-    private bool PackTile(Weight weight, int matrix, int tile, ref byte[]? gathered)
-    {
-        int rows = Math.Min(TileRows, Rows - tile * TileRows), bytes = Width * sizeof(ushort);
-        var stored = StoredTile.Rows(weight, (long)matrix * Rows + tile * TileRows, rows, bytes, ref gathered);
-        if (rows < TileRows)
-        {
-            var full = new byte[TileRows * bytes];
-            stored.CopyTo(full);
-            stored = full;
-        }
-        fixed (byte* source = stored) return IsFinite(Transposition.Run((ushort*)source, Width, Tile(matrix, tile), Width));
-    }
-
     // Whether the exponents of all halves are below the largest.
     private bool IsFinite(ushort largest) => _brain || largest < 0x7C00;
 
@@ -125,7 +108,7 @@ internal sealed unsafe class HalfTiles : PackedMatrix
         return ((Avx512F.IsSupported ? Avx512F.ConvertToVector512UInt32(values) : Vector512.Create(Vector256.WidenLower(values), Vector256.WidenUpper(values))) << 16).AsSingle();
     }
 
-    private ushort* Tile(int matrix, int tile) => _values.Pointer + ((long)matrix * Tiles + tile) * Width * TileRows;
+    private ushort* Tile(int matrix, int tile) => _values + ((long)matrix * Tiles + tile) * Width * TileRows;
 
     private readonly struct Half;
 

@@ -9,7 +9,7 @@ namespace Tare.Backends.Cpu.Weights;
 /// Stacked matrices [Matrices · Rows, Width] for products: each matrix in tiles of 16 rows, element (row, k) of a tile at [k][row], so that the lanes of a vector are outputs. The last tile of a matrix is
 /// filled up with zero rows.
 /// </summary>
-internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) : IDisposable
+internal abstract unsafe class PackedMatrix(int matrices, int rows, int width)
 {
     /// <summary>Rows of a tile.</summary>
     public const int TileRows = 16;
@@ -58,17 +58,15 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width) :
     /// </summary>
     public virtual void MultiplyIntegers(int tile, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch) => throw new NotSupportedException();
 
-    public abstract void Dispose();
-
-    /// <summary>Packs by the stored type. Types with grouped integers are interleaved, other quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
-    public static PackedMatrix Pack(Weight weight, int matrices, int threads)
+    /// <summary>Packs by the stored type, into <paramref name="memory"/>, which must outlive the result. Types with grouped integers are interleaved, other quantized rows stay where they are and are decoded tile by tile; results of arithmetic become F32.</summary>
+    public static PackedMatrix Pack(Weight weight, int matrices, int threads, WeightMemory memory)
     {
         weight.Prepare();
         int rows = checked((int)(weight.Rows / matrices));
         bool stored = weight.Rows > 0 && weight.TryGetStoredRow(0, out _);
-        if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows, threads) is { } half) return half;
-        if (stored && GroupedTiles.TryPack(weight, matrices, rows, threads) is { } grouped) return grouped;
+        if (stored && weight.Type is TensorType.F16 or TensorType.BF16 && HalfTiles.TryPack(weight, matrices, rows, threads, memory) is { } half) return half;
+        if (stored && GroupedTiles.TryPack(weight, matrices, rows, threads, memory) is { } grouped) return grouped;
         if (stored && weight.Type is not (TensorType.F32 or TensorType.F64) && BlockFormats.TryGet(weight.Type, out var format) && format.ValuesPerBlock > 1) return new StoredRows(weight, matrices, rows, format);
-        return new FloatTiles(weight, matrices, rows, threads);
+        return new FloatTiles(weight, matrices, rows, threads, memory);
     }
 }

@@ -26,6 +26,4 @@ internal sealed unsafe class StoredRows(Weight weight, int matrices, int rows, B
         }
         return scratch;
     }
-
-    public override void Dispose() { }
 }

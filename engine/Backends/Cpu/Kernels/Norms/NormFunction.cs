@@ -63,6 +63,7 @@ internal abstract unsafe class NormFunction : RowFunction
 
     // Whole vectors in a loop of its own: a loop that also handles the end of a row keeps its vectors in memory. The end of a row that is no multiple of them is one more vector over its last elements, read before
     // anything is written, as y may be x.
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Apply(float* x, float* y, float mean, float scale, float* gain, float* bias)
     {
         Vector512<float> m = Vector512.Create(mean), s = Vector512.Create(scale), offset = Vector512.Create(_offset);

@@ -13,6 +13,7 @@ internal static unsafe class Sums
     private const int Wide = 4 * Lanes.Count;
 
     /// <summary>Σ x.</summary>
+    [MethodImpl(AtFirstCall.Compiled)]
     public static float Of(float* x, int count)
     {
         Vector512<float> a = default, b = default, c = default, d = default;
@@ -28,6 +29,7 @@ internal static unsafe class Sums
     }
 
     /// <summary>Σ (x − center)².</summary>
+    [MethodImpl(AtFirstCall.Compiled)]
     public static float OfSquares(float* x, int count, float center)
     {
         Vector512<float> a = default, b = default, c = default, d = default, m = Vector512.Create(center);

@@ -8,18 +8,18 @@ namespace Tare.Backends.Cpu.Weights.Grouped;
 internal static class GroupedTiles
 {
     /// <summary>Packs stored rows, or gives null for other types.</summary>
-    public static PackedMatrix? TryPack(Weight weight, int matrices, int rows, int threads) => weight.Type switch
+    public static PackedMatrix? TryPack(Weight weight, int matrices, int rows, int threads, WeightMemory memory) => weight.Type switch
     {
-        TensorType.Q4_0 => new GroupedTiles<GroupedQ4_0>(weight, matrices, rows, threads),
-        TensorType.Q4_1 => new GroupedTiles<GroupedQ4_1>(weight, matrices, rows, threads),
-        TensorType.Q5_0 => new GroupedTiles<GroupedQ5_0>(weight, matrices, rows, threads),
-        TensorType.Q5_1 => new GroupedTiles<GroupedQ5_1>(weight, matrices, rows, threads),
-        TensorType.Q8_0 => new GroupedTiles<GroupedQ8_0>(weight, matrices, rows, threads),
-        TensorType.Q4_K => new GroupedTiles<GroupedQ4_K>(weight, matrices, rows, threads),
-        TensorType.Q5_K => new GroupedTiles<GroupedQ5_K>(weight, matrices, rows, threads),
-        TensorType.Q6_K => new GroupedTiles<GroupedQ6_K>(weight, matrices, rows, threads),
-        TensorType.IQ4_NL => new GroupedTiles<GroupedIQ4_NL>(weight, matrices, rows, threads),
-        TensorType.MXFP4 => new GroupedTiles<GroupedMXFP4>(weight, matrices, rows, threads),
+        TensorType.Q4_0 => new GroupedTiles<GroupedQ4_0>(weight, matrices, rows, threads, memory),
+        TensorType.Q4_1 => new GroupedTiles<GroupedQ4_1>(weight, matrices, rows, threads, memory),
+        TensorType.Q5_0 => new GroupedTiles<GroupedQ5_0>(weight, matrices, rows, threads, memory),
+        TensorType.Q5_1 => new GroupedTiles<GroupedQ5_1>(weight, matrices, rows, threads, memory),
+        TensorType.Q8_0 => new GroupedTiles<GroupedQ8_0>(weight, matrices, rows, threads, memory),
+        TensorType.Q4_K => new GroupedTiles<GroupedQ4_K>(weight, matrices, rows, threads, memory),
+        TensorType.Q5_K => new GroupedTiles<GroupedQ5_K>(weight, matrices, rows, threads, memory),
+        TensorType.Q6_K => new GroupedTiles<GroupedQ6_K>(weight, matrices, rows, threads, memory),
+        TensorType.IQ4_NL => new GroupedTiles<GroupedIQ4_NL>(weight, matrices, rows, threads, memory),
+        TensorType.MXFP4 => new GroupedTiles<GroupedMXFP4>(weight, matrices, rows, threads, memory),
         _ => null,
     };
 }
@@ -29,22 +29,18 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 {
     private const int Step = 32, BlockSteps = TileLayout<T>.BlockSteps;
 
-    private readonly NativeBuffer<byte> _blocks;
+    private readonly byte* _blocks;
     private readonly long _tileBytes;
 
-    public GroupedTiles(Weight weight, int matrices, int rows, int threads) : base(matrices, rows, weight.Width)
+    public GroupedTiles(Weight weight, int matrices, int rows, int threads, WeightMemory memory) : base(matrices, rows, weight.Width)
     {
         _ = BlockFormats.TryGet(T.Type, out var format);
         _tileBytes = TileLayout<T>.TileBytes(Width / Step);
-        _blocks = new NativeBuffer<byte>(checked((long)matrices * Tiles * _tileBytes), dense: true);
-        Parallel.For(0L, (long)matrices * Tiles, new ParallelOptions { MaxDegreeOfParallelism = threads }, () => (byte[]?)null, (t, _, gathered) =>
-        {
-            Pack(weight, format!, (int)(t / Tiles), (int)(t % Tiles), ref gathered);
-            return gathered;
-        }, _ => { });
+        _blocks = memory.Take(Bytes = checked((long)matrices * Tiles * _tileBytes));
+        StoredTiles.Pack(weight, matrices, rows, Width / format!.ValuesPerBlock * format.BytesPerBlock, threads, (stored, matrix, tile, count) => Pack(stored, format, Tile(matrix, tile), count));
     }
 
-    public override long Bytes => _blocks.Bytes;
+    public override long Bytes { get; }
 
     public override int PanelWidth => 512;
 
@@ -70,7 +66,5 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
     public override void MultiplyIntegers(int tile, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch)
         => GroupedKernels<T>.Widest.MultiplyIntegers(Tile(0, tile) + TileLayout<T>.BlockAt(x.FirstStep / BlockSteps), _tileBytes, tiles, steps, x, rows, from, fromStride, y, yStride, scratch);
 
-    public override void Dispose() => _blocks.Dispose();
-
-    private byte* Tile(int matrix, int tile) => _blocks.Pointer + ((long)matrix * Tiles + tile) * _tileBytes;
+    private byte* Tile(int matrix, int tile) => _blocks + ((long)matrix * Tiles + tile) * _tileBytes;
 }

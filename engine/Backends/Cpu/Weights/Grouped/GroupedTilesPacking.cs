@@ -1,5 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Tare.Formats.Quantization;
-using Tare.Graphs.Weights;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
@@ -11,25 +12,20 @@ internal sealed unsafe partial class GroupedTiles<T>
 
     private static int BlockWords => BlockSteps * Words;
 
-    private void Pack(Weight weight, BlockFormat format, int matrix, int tile, ref byte[]? gathered)
+    // Of a tile: stored rows [rows, bytes of a row]. The target is written in whole lines past the caches.
+    private void Pack(byte* stored, BlockFormat format, byte* target, int rows)
     {
-        byte* target = Tile(matrix, tile);
+        int steps = Width / Step, storedSteps = format.ValuesPerBlock / Step, rowBytes = Width / format.ValuesPerBlock * format.BytesPerBlock;
         uint* codes = stackalloc uint[TileRows * BlockWords]; // [16, BlockWords]
-        int steps = Width / Step, rows = Math.Min(TileRows, Rows - tile * TileRows), storedSteps = format.ValuesPerBlock / Step, rowBytes = Width / format.ValuesPerBlock * format.BytesPerBlock;
-        if (rows < TileRows)
+        byte* block = stackalloc byte[TileLayout<T>.BlockBytes(BlockSteps)];
+        new Span<uint>(codes, TileRows * BlockWords).Clear();
+        new Span<byte>(block, TileLayout<T>.BlockBytes(BlockSteps)).Clear();
+        for (int step = 0; step < steps; step += BlockSteps, target += TileLayout<T>.BlockBytes(BlockSteps), stored += BlockSteps / storedSteps * format.BytesPerBlock)
         {
-            new Span<byte>(target, checked((int)_tileBytes)).Clear();
-            new Span<uint>(codes, TileRows * BlockWords).Clear();
-        }
-        fixed (byte* all = StoredTile.Rows(weight, (long)matrix * Rows + tile * TileRows, rows, rowBytes, ref gathered))
-        {
-            byte* stored = all;
-            for (int step = 0; step < steps; step += BlockSteps, target += TileLayout<T>.BlockBytes(BlockSteps), stored += BlockSteps / storedSteps * format.BytesPerBlock)
-            {
-                int count = Math.Min(BlockSteps, steps - step);
-                for (int r = 0; r < rows; r++) Unpack(stored + (long)r * rowBytes, format.BytesPerBlock, storedSteps, new TileBlock<T>(target, count, r), count, codes + r * BlockWords);
-                Transposition.Run(codes, BlockWords, (uint*)target, count * Words);
-            }
+            int count = Math.Min(BlockSteps, steps - step), codeBytes = count * TileLayout<T>.CodeBytes;
+            for (int r = 0; r < rows; r++) Unpack(stored + (long)r * rowBytes, format.BytesPerBlock, storedSteps, new TileBlock<T>(block, count, r), count, codes + r * BlockWords);
+            Transposition.Run(codes, BlockWords, (uint*)target, count * Words);
+            for (int i = codeBytes; i < TileLayout<T>.BlockBytes(count); i += 64) Vector512.Load(block + i).StoreAlignedNonTemporal(target + i);
         }
     }
 
@@ -46,6 +42,7 @@ internal sealed unsafe partial class GroupedTiles<T>
     }
 
     // Scales, minimums and factors of steps of one row, from the first on.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void PlaceNumbers(in TileBlock<T> block, int first, int count, in RawScales raw)
     {
         for (int i = 0; i < count; i++)
@@ -58,6 +55,7 @@ internal sealed unsafe partial class GroupedTiles<T>
         for (int i = 0; i < (T.HasMinimum ? 2 : 1); i++) *block.Factor(i) = raw.Factors[i];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Write(byte* number, ushort value)
     {
         if (TileLayout<T>.NumberBytes == 2) *(ushort*)number = value;
