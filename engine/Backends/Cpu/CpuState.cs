@@ -16,7 +16,8 @@ internal sealed unsafe class CpuState : IState
         Layout = layout;
         _edits = layout.Edits is null ? null : new CpuEditTable(layout.Edits);
         _formats = [.. layout.Kv.Groups.Select(g => new PageFormat(g))];
-        _pages = [.. layout.PagesPerGroup.Select((pages, g) => new NativeBuffer<byte>(checked(_formats[g].Bytes * pages)))];
+        // Huge pages: a head's part of a page is about as long as an ordinary page, so each would miss the address cache. Caches fill from their first page on, so little more than what a run needs becomes resident.
+        _pages = [.. layout.PagesPerGroup.Select((pages, g) => new NativeBuffer<byte>(checked(_formats[g].Bytes * pages), dense: true))];
     }
 
     public StateLayout Layout { get; }

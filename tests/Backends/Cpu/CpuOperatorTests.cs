@@ -115,13 +115,19 @@ public sealed class CpuOperatorTests
                 {
                     string path = Path.Combine(folder, $"{type}{width}.safetensors");
                     var random = new Random(width);
-                    // All magnitudes, denormals among them; the first rows' exponents are small.
-                    byte[] bytes = [.. Enumerable.Range(0, 37 * width).SelectMany(i => BitConverter.GetBytes(type == TensorType.F16
+                    // All magnitudes, denormals among them; the first rows' exponents are small. Seven full tiles and a part of one: four, two and one go together where rows are few.
+                    byte[] bytes = [.. Enumerable.Range(0, 117 * width).SelectMany(i => BitConverter.GetBytes(type == TensorType.F16
                         ? BitConverter.HalfToUInt16Bits((Half)((random.NextDouble() - 0.5) * Math.Pow(2, i % 30 - 24)))
                         : (ushort)(BitConverter.SingleToUInt32Bits((float)(random.NextDouble() - 0.5)) >> 16)))];
-                    SafetensorsWriter.Write(path, [new TensorToWrite("w", type, [37, width], stream => stream.Write(bytes))]);
+                    SafetensorsWriter.Write(path, [new TensorToWrite("w", type, [117, width], stream => stream.Write(bytes))]);
                     using var model = ModelFile.Open(path);
                     Check(width, 9, (g, x) => g.Linear(x, new MappedWeight(model.Tensors.Single())), $"{type} {width}");
+                    var g = new GraphBuilder();
+                    var graph = g.Finish(new GraphOutput("y", g.Linear(g.Residual(width), new MappedWeight(model.Tensors.Single()))));
+                    float[] rows = [.. Enumerable.Range(0, 9 * width).Select(_ => random.NextSingle() - 0.5f)];
+                    using var backend = new CpuBackend(1);
+                    float[] expected = Run<float>(backend, graph, rows, 9);
+                    for (int count = 1; count <= 3; count++) Run<float>(backend, graph, rows[..(count * width)], count).ShouldBe(expected[..(count * 117)], $"{type} {width}, {count} rows");
                 }
         }
         finally

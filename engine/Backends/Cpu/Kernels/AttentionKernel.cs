@@ -5,9 +5,12 @@ using Tare.Graphs.Ops;
 namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>
-/// softmax(scale · q kᵀ …) v over pages, block of keys by block, without a matrix of all scores. Items of work are (sequence, some rows, key head): the queries of an item share its keys. With few items
-/// (generation) the key blocks are shared out too and merged in a second phase – in the same order, so with the same bits.
+/// softmax(scale · q kᵀ …) v over pages, block of keys by block, without a matrix of all scores. Items of work are (sequence, some rows, key head): the queries of an item share its keys.
 /// </summary>
+/// <remarks>
+/// Sequences with so few rows that an item holds all of them (generation) are bound by reading the cache: threads share out their (block of keys, key head) evenly, each a range that lies together, and the blocks' states
+/// are merged in a second phase. Sequences with more rows share out items; where those are few, their blocks too. All ways compute the same states and merge them in the same order, so with the same bits.
+/// </remarks>
 internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable where TVariant : struct, IAttentionVariant
 {
     private readonly KernelContext _context;
@@ -15,7 +18,7 @@ internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable 
     private readonly AttentionTile<TVariant> _tile;
     private readonly float* _q, _y; // [rows, Heads · KeyWidth], [rows, Heads · ValueWidth]
     private readonly int _layer, _headsPerItem, _rowsPerItem, _headParts;
-    private NativeBuffer<float>? _states; // [items, blocks, queries of a tile, StateElements]
+    private NativeBuffer<float>? _states; // of shared sequences [blocks, items, queries of an item, StateElements] each, then of the others [items, blocks, queries of a tile, StateElements]
 
     public AttentionKernel(KernelContext context, AttentionSpec spec, Node node, Value value)
     {
@@ -36,56 +39,133 @@ internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable 
         float* Statistic(int output) => context.Pointer(new Value(value.Node, output));
     }
 
-    public override int Phases(CpuStep step, int threads) => Work(step, threads).Split ? 2 : 1;
+    public override int Phases(CpuStep step, int threads)
+    {
+        var work = WorkOf(step, threads);
+        return work.Merge || work.Split ? 2 : 1;
+    }
 
     public override void Run(CpuStep step, int phase, int thread, int threads)
     {
-        var (items, blocks, split) = Work(step, threads);
-        long stateSize = (long)AttentionQueries.Most * _tile.StateElements;
-        if (split && phase == 0) Reserve(items * blocks * stateSize);
-        int number = 0;
-        for (int s = 0; s < step.SequenceCount; s++)
-            for (int i = 0; i < Items(step.Sequences[s]); i++, number++)
-            {
-                var queries = QueriesOf(step, s, i);
-                if (!split)
-                {
-                    // Neighbouring items differ least in length, so taking turns balances.
-                    if (number % threads == thread) _tile.Run(step, queries, _context.Scratch(thread));
-                    continue;
-                }
-                float* states = _states!.Pointer + number * blocks * stateSize;
-                if (phase == 0)
-                    for (int b = queries.FirstBlock; b <= queries.LastBlock; b++)
-                    {
-                        if ((number * blocks + b) % threads == thread) _tile.Block(step, queries, b, states + b * stateSize, _context.Scratch(thread));
-                    }
-                else if (number % threads == thread)
-                    _tile.Merge(queries, states, stateSize, _context.Scratch(thread));
-            }
+        var work = WorkOf(step, threads);
+        if (phase == 0) Reserve(work.SharedStates + (work.Split ? work.Items * work.Blocks * TileStates : 0));
+        if (work.Cost > 0 && phase == 0) RunShared(step, work.Cost * thread / threads, work.Cost * (thread + 1) / threads, _context.Scratch(thread));
+        if (work.Merge && phase == 1) MergeShared(step, thread, threads);
+        if (work.Items > 0 && (work.Split || phase == 0)) RunItems(step, work, phase, thread, threads);
     }
 
     public void Dispose() => _states?.Dispose();
 
-    // Items, most blocks of an item, and whether the blocks of an item are shared out.
-    private (int Items, int Blocks, bool Split) Work(CpuStep step, int threads)
+    private long TileStates => (long)AttentionQueries.Most * _tile.StateElements;
+
+    // Sequences whose rows are all of one item: the blocks and heads from one cost (keys · heads) up to another, page by page over neighboring heads.
+    private void RunShared(CpuStep step, long from, long to, byte* scratch)
     {
-        int items = 0, blocks = 0;
+        var items = stackalloc AttentionQueries[AttentionQueries.Most];
+        float* states = _states!.Pointer;
         for (int s = 0; s < step.SequenceCount; s++)
         {
-            items += Items(step.Sequences[s]);
-            blocks = Math.Max(blocks, (step.Sequences[s].FirstPosition + step.Sequences[s].Rows + AttentionQueries.BlockKeys - 1) / AttentionQueries.BlockKeys);
+            if (!IsShared(step.Sequences[s])) continue;
+            var queries = QueriesOf(step, s, 0);
+            int heads = Items(step.Sequences[s]), together = Math.Min(AttentionQueries.Most / queries.Count, heads), filled = -1;
+            for (int b = queries.FirstBlock; b <= queries.LastBlock; b++)
+            {
+                int keys = queries.KeysOf(b), end = Heads(to);
+                for (int i = Heads(from); i < end; i += together)
+                {
+                    if (filled != i)
+                        for (int j = 0; j < Math.Min(together, heads - i); j++) items[j] = QueriesOf(step, s, i + j);
+                    filled = i;
+                    var group = new ReadOnlySpan<AttentionQueries>(items, Math.Min(together, end - i));
+                    float* state = states + (long)i * queries.Count * _tile.StateElements;
+                    _tile.Block(step, group, b, state, scratch);
+                    if (queries.FirstBlock < queries.LastBlock) continue;
+                    for (int j = 0; j < group.Length; j++) _tile.Merge(group[j], state + (long)j * queries.Count * _tile.StateElements, 0, scratch);
+                }
+                from -= (long)keys * heads;
+                to -= (long)keys * heads;
+                states += (long)heads * queries.Count * _tile.StateElements;
+
+                int Heads(long cost) => (int)Math.Clamp((cost + keys - 1) / keys, 0, heads);
+            }
         }
-        return (items, blocks, threads > 1 && items < 4 * threads && blocks > 1);
     }
 
-    private int Items(SequenceRows sequence) => (sequence.Rows + _rowsPerItem - 1) / _rowsPerItem * _spec.KvHeads * _headParts;
+    private void MergeShared(CpuStep step, int thread, int threads)
+    {
+        float* states = _states!.Pointer;
+        for (int s = 0; s < step.SequenceCount; s++)
+        {
+            if (!IsShared(step.Sequences[s])) continue;
+            var queries = QueriesOf(step, s, 0);
+            int heads = Items(step.Sequences[s]);
+            long size = (long)queries.Count * _tile.StateElements;
+            for (int i = heads * thread / threads; i < heads * (thread + 1) / threads && queries.FirstBlock < queries.LastBlock; i++)
+                _tile.Merge(QueriesOf(step, s, i), states + i * size, heads * size, _context.Scratch(thread));
+            states += (queries.LastBlock - queries.FirstBlock + 1) * heads * size;
+        }
+    }
+
+    private void RunItems(CpuStep step, in Work work, int phase, int thread, int threads)
+    {
+        int number = 0;
+        for (int s = 0; s < step.SequenceCount; s++)
+        {
+            if (IsShared(step.Sequences[s])) continue;
+            for (int i = 0; i < Items(step.Sequences[s]); i++, number++)
+            {
+                // Neighboring items differ least in length, so taking turns balances.
+                bool own = number % threads == thread;
+                if (!own && (!work.Split || phase == 1)) continue;
+                var queries = QueriesOf(step, s, i);
+                if (!work.Split)
+                {
+                    _tile.Run(step, queries, _context.Scratch(thread));
+                    continue;
+                }
+                float* states = _states!.Pointer + work.SharedStates + number * work.Blocks * TileStates;
+                if (phase == 1) _tile.Merge(queries, states, TileStates, _context.Scratch(thread));
+                else
+                    for (int b = queries.FirstBlock; b <= queries.LastBlock; b++)
+                        if ((number * work.Blocks + b) % threads == thread) _tile.Block(step, new(in queries), b, states + (b - queries.FirstBlock) * TileStates, _context.Scratch(thread));
+            }
+        }
+    }
+
+    private Work WorkOf(CpuStep step, int threads)
+    {
+        long cost = 0, states = 0;
+        int items = 0, blocks = 0;
+        bool merge = false;
+        for (int s = 0; s < step.SequenceCount; s++)
+        {
+            ref readonly var sequence = ref step.Sequences[s];
+            int count = Items(sequence);
+            if (!IsShared(sequence))
+            {
+                items += count;
+                blocks = Math.Max(blocks, (sequence.FirstPosition + sequence.Rows + AttentionQueries.BlockKeys - 1) / AttentionQueries.BlockKeys);
+                continue;
+            }
+            var queries = QueriesOf(step, s, 0);
+            for (int b = queries.FirstBlock; b <= queries.LastBlock; b++) cost += (long)queries.KeysOf(b) * count;
+            states += (long)(queries.LastBlock - queries.FirstBlock + 1) * count * queries.Count * _tile.StateElements;
+            merge |= queries.FirstBlock < queries.LastBlock;
+        }
+        return new Work(cost, states, merge, items, blocks, threads > 1 && items < 4 * threads && blocks > 1);
+    }
+
+    private int Tiles(in SequenceRows sequence) => (sequence.Rows + _rowsPerItem - 1) / _rowsPerItem;
+
+    private bool IsShared(in SequenceRows sequence) => sequence.Rows <= _rowsPerItem;
+
+    private int Items(in SequenceRows sequence) => Tiles(sequence) * _spec.KvHeads * _headParts;
 
     private AttentionQueries QueriesOf(CpuStep step, int s, int item)
     {
         var sequence = step.Sequences[s];
         // Items of one key head follow one another, so that its keys and values stay in a cache.
-        int tiles = (sequence.Rows + _rowsPerItem - 1) / _rowsPerItem, first = item % tiles * _rowsPerItem, head = item / tiles, perKey = _spec.Heads / _spec.KvHeads;
+        int tiles = Tiles(sequence), first = item % tiles * _rowsPerItem, head = item / tiles, perKey = _spec.Heads / _spec.KvHeads;
         int kvHead = head / _headParts, firstHead = kvHead * perKey + head % _headParts * _headsPerItem;
         int rows = Math.Min(_rowsPerItem, sequence.Rows - first), heads = Math.Min(_headsPerItem, (kvHead + 1) * perKey - firstHead);
         var (group, index) = _layer < 0 ? (0, 0) : step.State!.Layout.Kv.Find(_layer);
@@ -99,10 +179,10 @@ internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable 
             _q + (long)row * width + firstHead * _spec.KeyWidth, _y + (long)row * outputs + firstHead * _spec.ValueWidth);
     }
 
-    // Both threads come here with the same size; the buffer only grows.
+    // All threads come here with the same size; the buffer only grows.
     private void Reserve(long elements)
     {
-        if (_states?.Length >= elements) return;
+        if (elements == 0 || _states?.Length >= elements) return;
         lock (_tile)
             if (_states is null || _states.Length < elements)
             {
@@ -111,41 +191,13 @@ internal sealed unsafe class AttentionKernel<TVariant> : CpuKernel, IDisposable 
                 old?.Dispose();
             }
     }
-}
 
-/// <summary>The queries of one item: consecutive rows of a sequence, some heads that read one key head.</summary>
-/// <param name="Sequence">Index of the sequence.</param>
-/// <param name="Group">KV group of the layer.</param>
-/// <param name="LayerIndex">The layer's index in the group.</param>
-/// <param name="KvHead">The key head.</param>
-/// <param name="FirstHead">First query head.</param>
-/// <param name="Heads">Query heads.</param>
-/// <param name="Rows">Rows; query i is row i / Heads, head i % Heads.</param>
-/// <param name="Position">Position of the first row.</param>
-/// <param name="Lowest">First key position that any of the queries sees.</param>
-/// <param name="Highest">Last key position that any of the queries sees.</param>
-/// <param name="Start">First position that exists (later than 0 only without a cache).</param>
-/// <param name="RowOffset">Row of a position, less the position: for keys that come from the step.</param>
-/// <param name="QAddress">First query [KeyWidth]; heads follow one another.</param>
-/// <param name="YAddress">First output [ValueWidth].</param>
-internal readonly unsafe record struct AttentionQueries(int Sequence, int Group, int LayerIndex, int KvHead, int FirstHead, int Heads, int Rows, int Position, int Lowest, int Highest, int Start, int RowOffset, nint QAddress, nint YAddress)
-{
-    /// <summary>Queries of an item at most.</summary>
-    public const int Most = 32;
-
-    /// <summary>Keys of a block.</summary>
-    public const int BlockKeys = 256;
-
-    public AttentionQueries(int sequence, int group, int layerIndex, int kvHead, int firstHead, int heads, int rows, int position, int lowest, int highest, int start, int rowOffset, float* q, float* y)
-        : this(sequence, group, layerIndex, kvHead, firstHead, heads, rows, position, lowest, highest, start, rowOffset, (nint)q, (nint)y) { }
-
-    public float* Q => (float*)QAddress;
-
-    public float* Y => (float*)YAddress;
-
-    public int Count => Rows * Heads;
-
-    public int FirstBlock => Lowest / BlockKeys;
-
-    public int LastBlock => Highest / BlockKeys;
+    /// <summary>What a step asks for.</summary>
+    /// <param name="Cost">Keys · items of shared sequences.</param>
+    /// <param name="SharedStates">Elements of their states.</param>
+    /// <param name="Merge">Whether one of them has more than one block.</param>
+    /// <param name="Items">Items of the other sequences.</param>
+    /// <param name="Blocks">Most blocks of such an item.</param>
+    /// <param name="Split">Whether their blocks are shared out.</param>
+    private readonly record struct Work(long Cost, long SharedStates, bool Merge, int Items, int Blocks, bool Split);
 }

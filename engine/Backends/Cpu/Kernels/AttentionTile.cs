@@ -8,10 +8,10 @@ using Tare.Graphs;
 namespace Tare.Backends.Cpu.Kernels;
 
 /// <summary>
-/// Attention of up to 32 queries over one key head. Keys are cut at absolute positions divisible by 256; each block gives an online-softmax state (largest score, sum of weights, weighted sum of values), and
+/// Attention of up to 32 queries over one key head, or a few over each of several. Keys are cut at absolute positions divisible by 256; each block gives an online-softmax state (largest score, sum of weights, weighted sum of values), and
 /// states merge in ascending order (Dao et al. 2022, arXiv 2205.14135, section 3.1). Masked keys leave by select, so pages may hold anything there.
 /// </summary>
-/// <remarks>All queries that share a key head go together, so a page's keys and values are read, and widened to F32, once for them; the next page is asked for meanwhile.</remarks>
+/// <remarks>All queries that share a key head go together, so a page's keys and values are read, and widened to F32, once for them; what comes next is asked for meanwhile.</remarks>
 internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* sinks, float* stepKeys, float* stepValues, AttentionStatistics? statistics) where TVariant : struct, IAttentionVariant
 {
     private const int Page = KvLayout.PageTokens, MaxQueries = AttentionQueries.Most, BlockKeys = AttentionQueries.BlockKeys;
@@ -34,7 +34,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
         Start(queries, total);
         for (int b = queries.FirstBlock; b <= queries.LastBlock; b++)
         {
-            Block(step, queries, b, block, scratch);
+            Block(step, new(in queries), b, block, scratch);
             Merge(queries, block, total);
         }
         Finish(queries, total);
@@ -45,36 +45,65 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
     {
         float* total = StateOf(scratch);
         Start(queries, total);
-        for (int b = queries.FirstBlock; b <= queries.LastBlock; b++) Merge(queries, states + b * stateSize, total);
+        for (int b = queries.FirstBlock; b <= queries.LastBlock; b++) Merge(queries, states + (b - queries.FirstBlock) * stateSize, total);
         Finish(queries, total);
     }
 
-    /// <summary>The state of one block: for each query its largest score, the sum of its weights (0 = sees no key here), the weighted sum of values [ValueWidth].</summary>
-    public void Block(CpuStep step, in AttentionQueries queries, int block, float* state, byte* scratch)
+    /// <summary>
+    /// The states of one block: for each query its largest score, the sum of its weights (0 = sees no key here), the weighted sum of values [ValueWidth]. The items are the same rows of neighboring key heads, 32 queries together
+    /// at most, and go page by page: what they read follows one another in memory.
+    /// </summary>
+    /// <param name="step">The step.</param>
+    /// <param name="items">The items; of several, each has as many queries as the first.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="states">[items, queries, StateElements].</param>
+    /// <param name="scratch">See <see cref="ScratchBytes"/>.</param>
+    public void Block(CpuStep step, ReadOnlySpan<AttentionQueries> items, int block, float* states, byte* scratch)
     {
         float* scores = (float*)scratch, pages = StateOf(scratch) + 2L * MaxQueries * StateElements;
-        int first = Math.Max(block * BlockKeys, queries.Lowest), last = Math.Min(block * BlockKeys + BlockKeys - 1, queries.Highest);
-        int firstPage = first / Page, lastPage = last / Page;
-        for (int p = firstPage; p <= lastPage; p += 2)
-        {
-            bool pair = p < lastPage;
-            float* low = _source.Keys(step, queries, p, 0, pages), high = pair ? _source.Keys(step, queries, p + 1, 1, pages) : null;
-            var ahead = p + 2 <= lastPage ? _source.KeysAhead(step, queries, p + 2, Math.Min(p + 3, lastPage), spec.KeyWidth) : _source.ValuesAhead(step, queries, firstPage, spec.KeyWidth);
-            Score(queries, low, high, pair ? 2 * Page : Page, scores + p * Page % BlockKeys, ahead);
-        }
-        for (int q = 0; q < queries.Count; q++)
-        {
-            var (low, high) = Visible(queries, q, first, last);
-            Weigh(queries, q, scores + q * ScoreStride, low, high, block * BlockKeys, state + (long)q * StateElements);
-            new Span<float>(state + (long)q * StateElements + Sums, _columns).Clear();
-        }
-        for (int p = firstPage; p <= lastPage; p++)
-        {
-            float* values = _source.Values(step, queries, p, pages);
-            int chunks = Page * ((_columns + 63) / 64), end = queries.Highest / Page;
-            var ahead = p < lastPage ? _source.ValuesAhead(step, queries, p + 1, chunks) : p < end ? _source.KeysAhead(step, queries, p + 1, Math.Min(p + 2, end), chunks) : default;
-            AddValues(queries, p, first, last, values, scores + p * Page % BlockKeys, state + Sums, ahead);
-        }
+        var range = new Range(items[0], block);
+        AddKeys(step, items, range, scores, pages);
+        for (int i = 0, row = 0; i < items.Length; i++)
+            for (int q = 0; q < items[i].Count; q++, row++)
+            {
+                float* state = states + (long)row * StateElements;
+                var (low, high) = Visible(items[i], q, range.First, range.Last);
+                Weigh(items[i], q, scores + row * ScoreStride, low, high, block * BlockKeys, state);
+                new Span<float>(state + Sums, _columns).Clear();
+            }
+        AddValues(step, items, range, scores, states + Sums, pages);
+    }
+
+    // Scores of all items, two pages at a time. Meanwhile the keys of the next item, or of the first one's next pages, are read; behind the last ones its values.
+    private void AddKeys(CpuStep step, ReadOnlySpan<AttentionQueries> items, in Range range, float* scores, float* pages)
+    {
+        for (int p = range.FirstPage; p <= range.LastPage; p += 2)
+            for (int i = 0; i < items.Length; i++)
+            {
+                bool pair = p < range.LastPage;
+                var low = _source.Keys(step, items[i], p, 0, pages);
+                var high = pair ? _source.Keys(step, items[i], p + 1, 1, pages) : low;
+                var ahead = i + 1 < items.Length ? _source.KeysAhead(step, items[i + 1], p, pair ? p + 1 : p, spec.KeyWidth)
+                    : p + 2 <= range.LastPage ? _source.KeysAhead(step, items[0], p + 2, Math.Min(p + 3, range.LastPage), spec.KeyWidth)
+                    : _source.ValuesAhead(step, items[0], range.FirstPage, spec.KeyWidth);
+                Score(items[i], low, high, pair ? 2 * Page : Page, scores + (long)i * items[0].Count * ScoreStride + p * Page % BlockKeys, ahead);
+            }
+    }
+
+    // Weighted sums of all items, page by page. Meanwhile the values of the next item or page are read; behind the last ones keys of the next block.
+    private void AddValues(CpuStep step, ReadOnlySpan<AttentionQueries> items, in Range range, float* weights, float* sums, float* pages)
+    {
+        int count = Page * ((_columns + 63) / 64), end = items[0].Highest / Page;
+        for (int p = range.FirstPage; p <= range.LastPage; p++)
+            for (int i = 0; i < items.Length; i++)
+            {
+                var values = _source.Values(step, items[i], p, pages);
+                var ahead = i + 1 < items.Length ? _source.ValuesAhead(step, items[i + 1], p, count)
+                    : p < range.LastPage ? _source.ValuesAhead(step, items[0], p + 1, count)
+                    : p < end ? _source.KeysAhead(step, items[0], p + 1, Math.Min(p + 2, end), count) : default;
+                long row = (long)i * items[0].Count;
+                AddValues(items[i], p, range.First, range.Last, values, weights + row * ScoreStride + p * Page % BlockKeys, sums + row * StateElements, ahead);
+            }
     }
 
     private static float* StateOf(byte* scratch) => (float*)scratch + MaxQueries * ScoreStride;
@@ -88,7 +117,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
     }
 
     // scores[q, 0 … columns) = q · k for the positions of one or two pages.
-    private void Score(in AttentionQueries queries, float* low, float* high, int columns, float* scores, ReadAhead ahead)
+    private void Score(in AttentionQueries queries, in Panel low, in Panel high, int columns, float* scores, ReadAhead ahead)
     {
         float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
         for (int q = 0; q < queries.Count; q += PanelProduct.Rows)
@@ -100,15 +129,14 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
                 y[r] = scores + (q + r) * ScoreStride;
                 new Span<float>(y[r], columns).Clear();
             }
-            PanelProduct.Run(x, y, rows, low, high, Page, spec.KeyWidth, columns, q == 0 ? ahead : default);
+            PanelProduct.Keys(x, y, rows, low, high, spec.KeyWidth, columns, q == 0 ? ahead : default);
         }
     }
 
     // sums[q] += Σ_t weights[q][t] · values[t] over the visible positions of a page, ascending. Queries that see the same part of the page go together.
-    private void AddValues(in AttentionQueries queries, int page, int first, int last, float* values, float* weights, float* sums, ReadAhead ahead)
+    private void AddValues(in AttentionQueries queries, int page, int first, int last, in Panel values, float* weights, float* sums, ReadAhead ahead)
     {
         float** x = stackalloc float*[PanelProduct.Rows], y = stackalloc float*[PanelProduct.Rows];
-        int stride = _source.ValueStride;
         for (int q = 0; q < queries.Count;)
         {
             var seen = Visible(queries, q, Math.Max(first, page * Page), Math.Min(last, page * Page + Page - 1));
@@ -122,8 +150,7 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
                     x[r] = weights + (q + r) * ScoreStride + low;
                     y[r] = sums + (long)(q + r) * StateElements + j;
                 }
-                float* b = values + (long)low * stride + j;
-                PanelProduct.Run(x, y, rows, b, b + 32, stride, count, Math.Min(64, _columns - j), q == 0 ? ahead.Skip(j / 64 * Page) : default);
+                PanelProduct.Values(x, y, rows, values, low, j, count, Math.Min(64, _columns - j), q == 0 ? ahead.Skip(j / 64 * Page) : default);
             }
             q += rows;
         }
@@ -210,5 +237,15 @@ internal sealed unsafe class AttentionTile<TVariant>(AttentionSpec spec, float* 
             for (int i = 0; i < spec.ValueWidth; i += Lanes.Count) Lanes.Store(Vector512.Load(a + Sums + i) / Vector512.Create(a[1]), y + i, spec.ValueWidth - i);
             if (TVariant.TakesStatistics) statistics!.Write(a, queries.Position + queries.RowOffset + q / queries.Heads, queries.FirstHead + q % queries.Heads);
         }
+    }
+
+    // The keys of a block that any query sees, and their pages.
+    private readonly struct Range(in AttentionQueries queries, int block)
+    {
+        public readonly int First = Math.Max(block * BlockKeys, queries.Lowest), Last = Math.Min(block * BlockKeys + BlockKeys - 1, queries.Highest);
+
+        public int FirstPage => First / Page;
+
+        public int LastPage => Last / Page;
     }
 }

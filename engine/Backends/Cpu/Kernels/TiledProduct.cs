@@ -31,36 +31,38 @@ internal static unsafe class TiledProduct
     {
         float* panels = scratch, partial = scratch + (weight.NeedsScratch ? 2 * (weight.PanelWidth + TileRows) * TileRows : 0);
         float** targets = stackalloc float*[8];
+        bool direct = rows <= DirectRows && weight.DirectTiles > 0;
+        int most = direct ? weight.DirectTiles : 2;
         for (int tile = firstTile; tile < endTile;)
         {
             // A last tile with fewer outputs goes through scratch, so that nothing behind a row is written.
-            bool full = (tile + 1) * TileRows <= weight.Rows;
-            int pair = full && tile + 1 < endTile && (tile + 2) * TileRows <= weight.Rows ? 2 : 1, first = tile * TileRows, outputs = Math.Min(pair * TileRows, weight.Rows - first);
+            int whole = Math.Min(endTile, weight.Rows / TileRows) - tile, tiles = whole >= most ? most : Math.Clamp(whole, 1, 2), first = tile * TileRows, outputs = Math.Min(tiles * TileRows, weight.Rows - first);
+            bool full = whole > 0;
             for (int r = 0; r < rows; r++)
             {
                 float* target = full ? y[r] + first : partial + (long)r * TileRows;
                 for (int o = 0; o < outputs; o++) target[o] = bias is null ? 0 : bias[first + o];
-                for (int o = outputs; o < pair * TileRows; o++) target[o] = 0;
+                for (int o = outputs; o < tiles * TileRows; o++) target[o] = 0;
             }
-            if (weight.HasDirect && rows <= DirectRows)
-                for (int r = 0; r < rows; r++) weight.Multiply(matrix, tile, pair, x[r], full ? y[r] + first : partial + (long)r * TileRows);
+            if (direct)
+                for (int r = 0; r < rows; r++) weight.Multiply(matrix, tile, tiles, x[r], full ? y[r] + first : partial + (long)r * TileRows);
             else
                 for (int k = 0; k < weight.Width; k += weight.PanelWidth)
                 {
                     int count = Math.Min(weight.PanelWidth, weight.Width - k);
-                    float* a = weight.Panel(matrix, tile, k, count, panels), b = pair == 2 ? weight.Panel(matrix, tile + 1, k, count, panels + (weight.PanelWidth + TileRows) * TileRows) : null;
+                    float* a = weight.Panel(matrix, tile, k, count, panels), b = tiles == 2 ? weight.Panel(matrix, tile + 1, k, count, panels + (weight.PanelWidth + TileRows) * TileRows) : null;
                     for (int r = 0; r < rows;)
                     {
                         int group = rows - r >= 8 ? 8 : rows - r >= 4 ? 4 : 1;
                         for (int i = 0; i < group; i++) targets[i] = full ? y[r + i] + first : partial + (long)(r + i) * TileRows;
-                        if (pair == 2) Pair(a, b, x + r, k, count, targets, group);
+                        if (tiles == 2) Pair(a, b, x + r, k, count, targets, group);
                         else Single(a, x + r, k, count, targets, group);
                         r += group;
                     }
                 }
             if (!full)
                 for (int r = 0; r < rows; r++) new ReadOnlySpan<float>(partial + (long)r * TileRows, outputs).CopyTo(new Span<float>(y[r] + first, outputs));
-            tile += pair;
+            tile += tiles;
         }
     }
 

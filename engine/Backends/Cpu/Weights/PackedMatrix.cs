@@ -37,10 +37,10 @@ internal abstract unsafe class PackedMatrix(int matrices, int rows, int width)
     /// <summary>F32 values [count, 16] of a tile from <paramref name="first"/> on (a multiple of 256), in place or decoded into <paramref name="scratch"/>.</summary>
     public abstract float* Panel(int matrix, int tile, int first, int count, float* scratch);
 
-    /// <summary>Whether <see cref="Multiply"/> reads the packed form itself, which beats panels for few rows.</summary>
-    public virtual bool HasDirect => false;
+    /// <summary>Tiles that <see cref="Multiply"/> takes at most (2 or 4), or 0 where there is none. It reads the packed form itself, which beats panels for few rows.</summary>
+    public virtual int DirectTiles => 0;
 
-    /// <summary>y[o] += Σ_k w[o, k] x[k] for one or two full tiles of outputs, with the bits of a product over panels: x [Width], y [16 · tiles].</summary>
+    /// <summary>y[o] += Σ_k w[o, k] x[k] for one, two or <see cref="DirectTiles"/> full tiles of outputs, with the bits of a product over panels: x [Width], y [16 · tiles].</summary>
     public virtual void Multiply(int matrix, int tile, int tiles, float* x, float* y) => throw new NotSupportedException();
 
     /// <summary>Whether <see cref="MultiplyIntegers"/> works.</summary>

@@ -46,7 +46,7 @@ internal sealed unsafe partial class GroupedTiles<T> : PackedMatrix where T : st
 
     public override bool NeedsScratch => true;
 
-    public override bool HasDirect => true;
+    public override int DirectTiles => 2;
 
     public override float* Panel(int matrix, int tile, int first, int count, float* scratch)
     {
