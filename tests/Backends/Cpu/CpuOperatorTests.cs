@@ -56,7 +56,13 @@ public sealed class CpuOperatorTests
 
     [Fact]
     public void Layer_norm_keeps_its_variance_far_from_zero()
-        => Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "mean 1000 σ", transform: (v, _) => v + 1000);
+    {
+        foreach (int width in new[] { 17, 64, 443, 2048 })
+            foreach (float mean in new[] { 0, 0.1f, -0.32f, 0.33f, 0.34f, 0.5f, -1, 10, 100 }) // mean² is a quarter of E[x²] at 1/3
+                foreach (float scale in new[] { 1, 1e-3f, 1e15f }) Check(width, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-9)), $"mean {mean}, scale {scale}, {width}", transform: (v, _) => scale * (v + mean));
+        Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "mean 1000 σ", transform: (v, _) => v + 1000);
+        Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "squares of no finite sum", transform: (v, _) => 1e19f + 1e17f * v);
+    }
 
     [Fact]
     public void Linear_of_any_shape()
