@@ -1,4 +1,6 @@
+using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu;
+using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Reference;
 using Tare.Execution;
 using Tare.Formats;
@@ -180,6 +182,19 @@ public sealed class CpuOperatorTests
     {
         foreach (var kind in Enum.GetValues<ActivationKind>())
             Check(400, 1, (g, x) => g.Activate(x, kind), $"{kind}", transform: (_, i) => (i - 200) / 10f);
+    }
+
+    [Fact]
+    public void Tanh_is_right_to_some_units_of_its_last_place()
+    {
+        for (float x = 1e-38f; x < 1e38f; x *= 1.0007f)
+        {
+            float value = Functions.Tanh(Vector512.Create(x))[0];
+            Math.Abs(value / Math.Tanh(x) - 1).ShouldBeLessThan(4.5e-7, $"{x}");
+            value.ShouldBeLessThanOrEqualTo(1);
+            Functions.Tanh(Vector512.Create(-x))[15].ShouldBe(-value);
+        }
+        foreach (var (x, expected) in new[] { (0f, 0f), (float.PositiveInfinity, 1f), (float.NegativeInfinity, -1f), (float.NaN, float.NaN), (20f, 1f) }) Functions.Tanh(Vector512.Create(x))[3].ShouldBe(expected);
     }
 
     [Fact]
