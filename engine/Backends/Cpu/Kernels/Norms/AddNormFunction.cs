@@ -10,8 +10,5 @@ internal sealed unsafe class AddNormFunction(NormFunction norm) : RowFunction
     /// <summary>The function of an addition, which made value <paramref name="sum"/>, and of the function behind it, which reads <paramref name="inputs"/>; null if they can't be joined.</summary>
     public static AddNormFunction? Of(Op? before, int sum, RowFunction function, ImmutableArray<int> inputs) => before is Add && function is NormFunction norm && inputs[0] == sum ? new AddNormFunction(norm) : null;
 
-    public override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch)
-    {
-        for (int r = 0; r < count; r++) norm.AddAndNormalize(x[0][r], x[1][r], y[0][r], y[1][r]);
-    }
+    public override void Run(CpuStep step, int row, int count, RowBlock* x, RowBlock* y, byte* scratch) => norm.AddAndNormalize(count, x[0], x[1], y[0], y[1]);
 }

@@ -53,10 +53,21 @@ internal abstract unsafe class NormFunction : RowFunction
             for (int start = 0; start < _width; start += Group) Apply(Statistics(x[0][r] + start), x[0][r], y[0][r], start);
     }
 
-    /// <summary>sum = a + b, y = norm of sum, over one row; y may be a or b.</summary>
-    public void AddAndNormalize(float* a, float* b, float* sum, float* y)
+    /// <summary>
+    /// sum = a + b, y = norm of sum; y may be a or b. The next row is added while the norm of a row is written, so that memory has as much to read as to write at all times (against one after the other, widths
+    /// 2048 and 8192 in memory: 5 to 10% in a sketch of this loop).
+    /// </summary>
+    public void AddAndNormalize(int count, RowBlock a, RowBlock b, RowBlock sum, RowBlock y)
     {
-        for (int start = 0; start < _width; start += Group) Apply(Statistics(a + start, b + start, sum + start), sum, y, start);
+        if (Group != _width)
+        {
+            for (int r = 0; r < count; r++)
+                for (int start = 0; start < _width; start += Group) Apply(Statistics(a[r] + start, b[r] + start, sum[r] + start), sum[r], y[r], start);
+            return;
+        }
+        var of = Statistics(a[0], b[0], sum[0]);
+        for (int r = 1; r < count; r++) of = Statistics(a[r], b[r], sum[r], new NormedRow(sum[r - 1], y[r - 1], _gain, _bias, of.Mean, of.Scale * _outputScale, _offset));
+        Apply(of, sum[count - 1], y[count - 1], 0);
     }
 
     /// <summary>Mean and scale of a group: <paramref name="x"/> [<see cref="Group"/>].</summary>
@@ -64,6 +75,9 @@ internal abstract unsafe class NormFunction : RowFunction
 
     /// <summary>Mean and scale of a group a + b, which is stored in <paramref name="sum"/>; [<see cref="Group"/>] each.</summary>
     protected abstract (float Mean, float Scale) Statistics(float* a, float* b, float* sum);
+
+    /// <summary>The same, while the norm of the row before it is written.</summary>
+    protected abstract (float Mean, float Scale) Statistics(float* a, float* b, float* sum, NormedRow before);
 
     private void Apply((float Mean, float Scale) of, float* x, float* y, int start)
         => Apply(x + start, y + start, of.Mean, of.Scale * _outputScale, _gain + (_wideGain ? start : 0), _bias + (_wideBias ? start : 0));
@@ -109,4 +123,6 @@ internal sealed unsafe class NormFunction<TStatistics>(KernelContext context, No
     protected override (float Mean, float Scale) Statistics(float* x) => TStatistics.Of(new StoredRow(x), Group, Spec);
 
     protected override (float Mean, float Scale) Statistics(float* a, float* b, float* sum) => TStatistics.Of(new AddedRow(a, b, sum), Group, Spec);
+
+    protected override (float Mean, float Scale) Statistics(float* a, float* b, float* sum, NormedRow before) => TStatistics.Of(new FollowingRow(new AddedRow(a, b, sum), before), Group, Spec);
 }
