@@ -62,11 +62,11 @@ public static class NormBenchChart
         return (Math.Min(0.9, times.Min(t => t.Low)) / 1.03, Math.Max(1.1, times.Max(t => t.High)) * 1.03);
     }
 
-    // 1, and as many of a fine or a coarse series as leave room for their labels.
+    // 1, and as many of a finer or a coarser series as leave room for their labels.
     private static IEnumerable<double> Ticks(double low, double high)
     {
-        double[] fine = [0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5], coarse = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100];
-        return (high / low < 1.8 ? fine : coarse).Where(t => t >= low && t <= high);
+        double[] fine = [0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5], coarse = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50], wide = [0.0001, 0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000];
+        return (high / low < 1.8 ? fine : high / low < 30 ? coarse : wide).Where(t => t >= low && t <= high);
     }
 
     private static void Text(StringBuilder svg, double x, double y, string text, string attributes = "")

@@ -29,7 +29,7 @@ public static class NormSites
         {
             if (graph.Nodes[i].Op is not Norm norm || (uses.Of(new Value(i)).Count == 0 && !uses.IsOutput(new Value(i)))) continue;
             int width = graph.TypeOf(new Value(i)).Width;
-            sites.Add(new NormSite(i, Name(graph, i, norm, counts), norm.Gain?.StoredTensors().FirstOrDefault()?.Name is string name ? Stem(name) : "", norm.Spec, width,
+            sites.Add(new NormSite(i, Name(graph, uses, i, norm, counts), norm.Gain?.StoredTensors().FirstOrDefault()?.Name is string name ? Stem(name) : "", norm.Spec, width,
                 norm.Gain is null ? null : Range(NormReaders.EffectiveGain(norm, norm.Gain.Width)!.ToWideVector()), norm.Bias is null ? null : Range(norm.Bias.ToWideVector()), Center(graph, uses, i, norm), Fold(graph, uses, i, norm)));
         }
         return sites;
@@ -44,10 +44,11 @@ public static class NormSites
         return [.. sites.Where(s => patterns.Any(p => Matches(s, p)))];
     }
 
-    private static string Name(Graph graph, int node, Norm norm, Dictionary<(int, string), int> counts)
+    private static string Name(Graph graph, ValueUses uses, int node, Norm norm, Dictionary<(int, string), int> counts)
     {
         int block = graph.Nodes[node].Block;
-        string kind = norm.Spec.Groups > 1 ? "qk" : "ln";
+        bool ofHeads = norm.Spec.Groups > 1 && !uses.Of(new Value(node)).Any(u => graph.Nodes[u.Node].Op is Linear or RotatePairs); // a row of several groups is read by products
+        string kind = ofHeads ? "qk" : "ln";
         if (block >= 0) return $"blocks.{block}.{kind}{counts[(block, kind)] = counts.GetValueOrDefault((block, kind)) + 1}";
         bool before = graph.Nodes.Skip(node).Any(n => n.Block >= 0);
         string name = before ? "ln_embed" : "ln_final";

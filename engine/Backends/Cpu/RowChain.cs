@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Tare.Backends.Cpu.Kernels;
+using Tare.Backends.Cpu.Kernels.Norms;
 using Tare.Backends.Cpu.Weights;
 using Tare.Execution;
 using Tare.Graphs;
@@ -22,7 +23,7 @@ internal sealed unsafe class RowChain : IPoolWork, IDisposable
     private readonly RowArrays _arrays;
     private readonly CpuWeights _weights = new(threads: 1); // vectors only, nothing to pack
     private readonly KernelContext _context;
-    private readonly (RowFunction Function, int[] Inputs, int Output)[] _parts;
+    private readonly (RowFunction Function, int[] Inputs, int[] Outputs)[] _parts;
     private readonly bool _fused;
     private readonly int _width, _rowsAtATime;
     private int _repeats;
@@ -35,7 +36,9 @@ internal sealed unsafe class RowChain : IPoolWork, IDisposable
         var x = graph.Residual(width);
         _context = new KernelContext(graph.Finish(new GraphOutput("x", x)), _weights, new ProgramLimits(1, 1, 1), pool.Threads);
         var type = graph.TypeOf(x);
-        _parts = [.. parts.Select(p => (p.Op is null ? new CopyFunction(width) : CpuOps.Function(_context, p.Op, [.. p.Inputs.Select(_ => type)]), p.Inputs.ToArray(), p.Output))];
+        _parts = [.. parts.Select(p => (p.Op is null ? new CopyFunction(width) : CpuOps.Function(_context, p.Op, [.. p.Inputs.Select(_ => type)]), p.Inputs.ToArray(), new[] { p.Output }))];
+        if (fused && _parts.Length == 2 && AddNormFunction.Of(parts[0].Op, parts[0].Output, _parts[1].Function, parts[1].Inputs) is { } joined)
+            _parts = [(joined, _parts[0].Inputs, [parts[0].Output, parts[1].Output])];
         _rowsAtATime = _parts.Length == 1 || !fused ? int.MaxValue : Math.Clamp(CacheBytes / (sizeof(float) * arrays.Count * width), 1, 32);
     }
 
@@ -68,16 +71,16 @@ internal sealed unsafe class RowChain : IPoolWork, IDisposable
 
     private void RunParts(int from, int to, int first, int end)
     {
-        RowBlock* x = stackalloc RowBlock[2], y = stackalloc RowBlock[1];
+        RowBlock* x = stackalloc RowBlock[2], y = stackalloc RowBlock[2];
         int count;
         for (int row = first; row < end; row += count)
         {
             count = Math.Min(_rowsAtATime, end - row);
             for (int i = from; i < to; i++)
             {
-                var (function, inputs, output) = _parts[i];
+                var (function, inputs, outputs) = _parts[i];
                 for (int k = 0; k < inputs.Length; k++) x[k] = Block(inputs[k], row);
-                y[0] = Block(output, row);
+                for (int k = 0; k < outputs.Length; k++) y[k] = Block(outputs[k], row);
                 function.Run(null!, row, count, x, y, null); // norms and pointwise functions look at neither step nor scratch
             }
         }

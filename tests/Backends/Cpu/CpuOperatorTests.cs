@@ -1,4 +1,6 @@
+using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu;
+using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Reference;
 using Tare.Execution;
 using Tare.Formats;
@@ -56,7 +58,13 @@ public sealed class CpuOperatorTests
 
     [Fact]
     public void Layer_norm_keeps_its_variance_far_from_zero()
-        => Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "mean 1000 σ", transform: (v, _) => v + 1000);
+    {
+        foreach (int width in new[] { 17, 64, 443, 2048 })
+            foreach (float mean in new[] { 0, 0.1f, -0.32f, 0.33f, 0.34f, 0.5f, -1, 10, 100 }) // mean² is a quarter of E[x²] at 1/3
+                foreach (float scale in new[] { 1, 1e-3f, 1e15f }) Check(width, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-9)), $"mean {mean}, scale {scale}, {width}", transform: (v, _) => scale * (v + mean));
+        Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "mean 1000 σ", transform: (v, _) => v + 1000);
+        Check(443, 5, (g, x) => g.Norm(x, NormSpec.LayerNorm(1e-5)), "squares of no finite sum", transform: (v, _) => 1e19f + 1e17f * v);
+    }
 
     [Fact]
     public void Linear_of_any_shape()
@@ -180,6 +188,19 @@ public sealed class CpuOperatorTests
     {
         foreach (var kind in Enum.GetValues<ActivationKind>())
             Check(400, 1, (g, x) => g.Activate(x, kind), $"{kind}", transform: (_, i) => (i - 200) / 10f);
+    }
+
+    [Fact]
+    public void Tanh_is_right_to_some_units_of_its_last_place()
+    {
+        for (float x = 1e-38f; x < 1e38f; x *= 1.0007f)
+        {
+            float value = Functions.Tanh(Vector512.Create(x))[0];
+            Math.Abs(value / Math.Tanh(x) - 1).ShouldBeLessThan(4.5e-7, $"{x}");
+            value.ShouldBeLessThanOrEqualTo(1);
+            Functions.Tanh(Vector512.Create(-x))[15].ShouldBe(-value);
+        }
+        foreach (var (x, expected) in new[] { (0f, 0f), (float.PositiveInfinity, 1f), (float.NegativeInfinity, -1f), (float.NaN, float.NaN), (20f, 1f) }) Functions.Tanh(Vector512.Create(x))[3].ShouldBe(expected);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ internal static class SynthCommand
                 Width = arguments.GetValue(width) ?? shape.Width,
                 Heads = arguments.GetValue(heads) ?? shape.Heads,
                 KvHeads = arguments.GetValue(kvHeads) ?? (shape.KvHeads == shape.Heads ? arguments.GetValue(heads) ?? shape.KvHeads : shape.KvHeads),
-                HeadWidth = arguments.GetValue(headWidth) ?? shape.HeadWidth,
+                HeadWidth = arguments.GetValue(headWidth) ?? HeadWidthOf(shape, arguments.GetValue(width), arguments.GetValue(heads)),
                 Inner = arguments.GetValue(inner) ?? shape.Inner,
                 Vocabulary = arguments.GetValue(vocabulary) ?? shape.Vocabulary,
                 Context = arguments.GetValue(context) ?? shape.Context,
@@ -43,6 +43,10 @@ internal static class SynthCommand
         }));
         return command;
     }
+
+    // Where heads must fill the width, they do so for another width or number of heads too.
+    private static int HeadWidthOf(SyntheticShape shape, int? width, int? heads)
+        => shape.KvHeads == shape.Heads && shape.Heads * shape.HeadWidth == shape.Width ? Math.Max(1, (width ?? shape.Width) / Math.Max(1, heads ?? shape.Heads)) : shape.HeadWidth;
 
     private sealed class TensorReport : IProgress<(int Done, int Total)>
     {

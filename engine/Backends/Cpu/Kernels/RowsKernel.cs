@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Tare.Backends.Cpu.Kernels.Norms;
 using Tare.Graphs;
 using Tare.Graphs.Ops;
 
@@ -32,8 +33,6 @@ internal sealed unsafe class RowsKernel : CpuKernel
         _rows = node.Outputs[0].Rows;
         var fused = node.Op as FusedRows ?? FusedRows.Of(node);
         var types = fused.TypesOf([.. node.Inputs.Select(context.TypeOf)]);
-        _functions = new RowFunction[fused.Parts.Length];
-        (_inputs, _outputs) = (new int[_functions.Length][], new int[_functions.Length][]);
         (_pointers, _whole, _scratch) = (new float*[types.Length], new bool[types.Length], new long[types.Length]);
         _strides = new int[types.Length];
         for (int i = 0; i < node.Inputs.Length; i++)
@@ -51,14 +50,18 @@ internal sealed unsafe class RowsKernel : CpuKernel
             _scratchFloats += (types[i].Width + 15L) / 16 * 16;
         }
         int next = node.Inputs.Length;
-        for (int i = 0; i < _functions.Length; i++)
+        List<(RowFunction Function, int[] Inputs, int[] Outputs)> functions = [];
+        Op? before = null;
+        foreach (var part in fused.Parts)
         {
-            var part = fused.Parts[i];
-            _inputs[i] = [.. part.Inputs];
-            _functions[i] = bind(part.Op, [.. part.Inputs.Select(v => types[v])]);
-            _outputs[i] = [.. Enumerable.Range(next, part.Outputs)];
-            for (; next <= _outputs[i][^1]; next++) _strides[next] = KernelContext.Stride(part.Op, types[next]);
+            var function = bind(part.Op, [.. part.Inputs.Select(v => types[v])]);
+            int[] outputs = [.. Enumerable.Range(next, part.Outputs)];
+            for (; next <= outputs[^1]; next++) _strides[next] = KernelContext.Stride(part.Op, types[next]);
+            if (AddNormFunction.Of(before, outputs[0] - 1, function, part.Inputs) is { } joined) functions[^1] = (joined, functions[^1].Inputs, [outputs[0] - 1, outputs[0]]);
+            else functions.Add((function, [.. part.Inputs], outputs));
+            before = part.Op;
         }
+        (_functions, _inputs, _outputs) = ([.. functions.Select(f => f.Function)], [.. functions.Select(f => f.Inputs)], [.. functions.Select(f => f.Outputs)]);
         _elements = _strides.Sum(w => (long)w);
         _most = _inputs.Concat(_outputs).Max(v => v.Length);
         _rowsAtATime = _functions.Length == 1 ? int.MaxValue : (int)Math.Clamp(CacheBytes / (4 * _elements), 1, 32);

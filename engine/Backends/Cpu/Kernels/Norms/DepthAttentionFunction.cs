@@ -41,6 +41,6 @@ internal sealed unsafe class DepthAttentionFunction : RowFunction
     {
         double product = 0;
         for (int i = 0; i < _width; i++) product += (double)_query[i] * value[i];
-        return product / Math.Sqrt((double)Sums.OfSquares(value, _width, 0) / _width + _epsilon);
+        return product / Math.Sqrt((double)Sums.OfSquares(value, _width) / _width + _epsilon);
     }
 }

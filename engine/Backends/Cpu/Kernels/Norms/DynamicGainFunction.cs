@@ -16,7 +16,7 @@ internal sealed unsafe class DynamicGainFunction(KernelContext context, Norm op,
         {
             double product = 0;
             for (int i = 0; i < width; i++) product += (double)x[0][r][i] * _direction[i];
-            double scale = op.Spec.OutputScale / Math.Sqrt((double)Sums.OfSquares(x[0][r], width, 0) / width + op.Spec.Epsilon);
+            double scale = op.Spec.OutputScale / Math.Sqrt((double)Sums.OfSquares(x[0][r], width) / width + op.Spec.Epsilon);
             Apply(x[0][r], y[0][r], (float)Math.Tanh(product), (float)scale);
         }
     }

@@ -28,7 +28,7 @@ internal sealed unsafe class TanhNormFunction : RowFunction
     {
         for (int r = 0; r < count; r++)
         {
-            double k = _spec.Kind == NormKind.DynamicTanh ? _alpha : _alpha / _spec.Bound / Math.Sqrt((double)Sums.OfSquares((_shared ? x[1] : x[0])[r], _width, 0) / _width + _extra + _spec.Epsilon);
+            double k = _spec.Kind == NormKind.DynamicTanh ? _alpha : _alpha / _spec.Bound / Math.Sqrt((double)Sums.OfSquares((_shared ? x[1] : x[0])[r], _width) / _width + _extra + _spec.Epsilon);
             Apply(x[0][r], y[0][r], (float)k);
         }
     }
