@@ -39,7 +39,7 @@ public static class RowRecord
     /// <summary>Σx² / d.</summary>
     public const int MeanSquare = 1;
 
-    /// <summary>Σ(x − mean)² / d, from a second pass over the row.</summary>
+    /// <summary>Σ(x − mean)² / d. Where mean² is more than a sixteenth of Σx²/d, this and the two moments that follow come from a second pass over the row; else from the sums of powers, which lose nothing there.</summary>
     public const int Moment2 = 2;
 
     /// <summary>Σ(x − mean)³ / d.</summary>

@@ -7,20 +7,26 @@ using Tare.Graphs.Ops;
 
 namespace Tare.Backends.Cpu.Kernels;
 
-/// <summary>The record of each row of [rows, width] → [rows, 16], in two passes over a row that is still in cache: all sums and extremes at once, then the central moments about the mean of the first.</summary>
+/// <summary>
+/// The record of each row of [rows, width] → [rows, 16], in one pass over a row that is still in cache: sums of powers up to the fourth and extremes, the central moments from them. Where the mean is more than a quarter of the root mean
+/// square, too much of the powers is the mean's, and a second pass sums about it.
+/// </summary>
 /// <remarks>
-/// Sums run over 2 × 16 lanes in index order, the end of the row (padded with zeros) on the first 16, then the fixed tree. The end is read before the loop: a call behind it would keep the sums in memory. A third pass looks for
-/// the index of the largest element up to where it is found; outliers and elements that are no numbers are counted only where there are some.
+/// Sums run over 2 × 16 lanes in index order, the end of the row (padded with zeros) on the first 16, then the fixed tree. The end is read before the loop: a call behind it would keep the sums in memory. A search behind the pass finds
+/// the index of the largest element; outliers and elements that are no numbers are counted only where there are some.
 /// </remarks>
 internal sealed unsafe class RowStatisticsFunction : RowFunction
 {
+    private const float FarMean = 1f / 16; // of the mean square
+
     private readonly float* _probes; // [count, width] or null
     private readonly int _width, _whole, _probeCount; // _whole: elements in whole vectors
+    private readonly double _inverse; // 1 / width
     private readonly bool _hasPartner;
 
     public RowStatisticsFunction(KernelContext context, RowStatistics op, int width, bool hasPartner)
     {
-        (_width, _whole, _hasPartner) = (width, width / Lanes.Count * Lanes.Count, hasPartner);
+        (_width, _whole, _inverse, _hasPartner) = (width, width / Lanes.Count * Lanes.Count, 1.0 / width, hasPartner);
         _probes = op.Probes is null ? null : context.Weights.Values(op.Probes).Pointer;
         _probeCount = op.Probes is null ? 0 : (int)op.Probes.Rows;
     }
@@ -32,9 +38,10 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
             float* values = x[0][r], record = y[0][r];
             Vector512<float>.Zero.Store(record);
             var end = End(values);
-            if (_hasPartner) SumsOfPair(values, x[1][r], end, End(x[1][r]), record);
-            else Sums(values, end, record);
-            Moments(values, end, record);
+            if (_hasPartner) Sums<Beside>(values, x[1][r], end, End(x[1][r]), record);
+            else Sums<Alone>(values, values, end, end, record);
+            if (record[RowRecord.Mean] * record[RowRecord.Mean] > FarMean * record[RowRecord.MeanSquare]) Moments(values, end, record);
+            if (_hasPartner) record[RowRecord.Sum] = record[RowRecord.Mean] * _width;
             Count(values, record);
             for (int p = 0; p < _probeCount; p++) record[RowRecord.Probe0 + p] = Products.Dot(_probes + (long)p * _width, values, _width);
         }
@@ -43,17 +50,31 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
     // What is left behind the whole vectors, with zeros behind it.
     private Vector512<float> End(float* x) => _whole < _width ? Lanes.Load(x + _whole, _width - _whole) : default;
 
-    private void Sums(float* x, Vector512<float> end, float* record)
+    // The sums of x; beside a partner also Σx₀x and Σx₀².
+    private void Sums<TForm>(float* x, float* partner, Vector512<float> end, Vector512<float> partnerEnd, float* record) where TForm : struct
     {
         Vector512<float> sumA = default, sumB = default, squaresA = default, squaresB = default, absoluteA = default, absoluteB = default, largestA = default, largestB = default;
+        Vector512<float> thirdA = default, thirdB = default, fourthA = default, fourthB = default, productA = default, productB = default, energyA = default, energyB = default;
         int i = 0;
         for (; i <= _whole - 32; i += 32)
         {
-            Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16);
+            Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16), a2 = a * a, b2 = b * b;
+            if (typeof(TForm) == typeof(Beside))
+            {
+                Vector512<float> c = Vector512.Load(partner + i), d = Vector512.Load(partner + i + 16);
+                productA = Vector512.FusedMultiplyAdd(a, c, productA);
+                productB = Vector512.FusedMultiplyAdd(b, d, productB);
+                energyA = Vector512.FusedMultiplyAdd(c, c, energyA);
+                energyB = Vector512.FusedMultiplyAdd(d, d, energyB);
+            }
             sumA += a;
             sumB += b;
-            squaresA = Vector512.FusedMultiplyAdd(a, a, squaresA);
-            squaresB = Vector512.FusedMultiplyAdd(b, b, squaresB);
+            squaresA += a2;
+            squaresB += b2;
+            thirdA = Vector512.FusedMultiplyAdd(a2, a, thirdA);
+            thirdB = Vector512.FusedMultiplyAdd(b2, b, thirdB);
+            fourthA = Vector512.FusedMultiplyAdd(a2, a2, fourthA);
+            fourthB = Vector512.FusedMultiplyAdd(b2, b2, fourthB);
             a = Vector512.Abs(a);
             b = Vector512.Abs(b);
             absoluteA += a;
@@ -61,64 +82,40 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
             largestA = Vector512.MaxNative(largestA, a);
             largestB = Vector512.MaxNative(largestB, b);
         }
-        var last = i < _whole ? Vector512.Load(x + i) : default;
-        sumA = sumA + last + end;
-        squaresA = Vector512.FusedMultiplyAdd(end, end, Vector512.FusedMultiplyAdd(last, last, squaresA));
-        absoluteA = absoluteA + Vector512.Abs(last) + Vector512.Abs(end);
-        largestA = Vector512.MaxNative(largestA, Vector512.MaxNative(Vector512.Abs(last), Vector512.Abs(end)));
-        Write(record, sumA + sumB, squaresA + squaresB, absoluteA + absoluteB, Vector512.MaxNative(largestA, largestB));
-    }
-
-    // The same sums of x, and those of x beside its partner.
-    private void SumsOfPair(float* x, float* partner, Vector512<float> end, Vector512<float> partnerEnd, float* record)
-    {
-        Vector512<float> sumA = default, sumB = default, squaresA = default, squaresB = default, absoluteA = default, absoluteB = default, largestA = default, largestB = default, productA = default, productB = default, energyA = default, energyB = default;
-        int i = 0;
-        for (; i <= _whole - 32; i += 32)
+        Vector512<float> last = i < _whole ? Vector512.Load(x + i) : default, last2 = last * last, end2 = end * end;
+        if (typeof(TForm) == typeof(Beside))
         {
-            Vector512<float> a = Vector512.Load(x + i), b = Vector512.Load(x + i + 16), c = Vector512.Load(partner + i), d = Vector512.Load(partner + i + 16);
-            sumA += a;
-            sumB += b;
-            squaresA = Vector512.FusedMultiplyAdd(a, a, squaresA);
-            squaresB = Vector512.FusedMultiplyAdd(b, b, squaresB);
-            productA = Vector512.FusedMultiplyAdd(a, c, productA);
-            productB = Vector512.FusedMultiplyAdd(b, d, productB);
-            energyA = Vector512.FusedMultiplyAdd(c, c, energyA);
-            energyB = Vector512.FusedMultiplyAdd(d, d, energyB);
-            a = Vector512.Abs(a);
-            b = Vector512.Abs(b);
-            absoluteA += a;
-            absoluteB += b;
-            largestA = Vector512.MaxNative(largestA, a);
-            largestB = Vector512.MaxNative(largestB, b);
+            var partnerLast = i < _whole ? Vector512.Load(partner + i) : default;
+            productA = Vector512.FusedMultiplyAdd(end, partnerEnd, Vector512.FusedMultiplyAdd(last, partnerLast, productA));
+            energyA = Vector512.FusedMultiplyAdd(partnerEnd, partnerEnd, Vector512.FusedMultiplyAdd(partnerLast, partnerLast, energyA));
+            record[RowRecord.Product] = Lanes.Sum(productA + productB);
+            record[RowRecord.PartnerEnergy] = Lanes.Sum(energyA + energyB);
         }
-        Vector512<float> last = default, partnerLast = default;
-        if (i < _whole) (last, partnerLast) = (Vector512.Load(x + i), Vector512.Load(partner + i));
-        sumA = sumA + last + end;
-        squaresA = Vector512.FusedMultiplyAdd(end, end, Vector512.FusedMultiplyAdd(last, last, squaresA));
-        productA = Vector512.FusedMultiplyAdd(end, partnerEnd, Vector512.FusedMultiplyAdd(last, partnerLast, productA));
-        energyA = Vector512.FusedMultiplyAdd(partnerEnd, partnerEnd, Vector512.FusedMultiplyAdd(partnerLast, partnerLast, energyA));
-        absoluteA = absoluteA + Vector512.Abs(last) + Vector512.Abs(end);
-        largestA = Vector512.MaxNative(largestA, Vector512.MaxNative(Vector512.Abs(last), Vector512.Abs(end)));
-        Write(record, sumA + sumB, squaresA + squaresB, absoluteA + absoluteB, Vector512.MaxNative(largestA, largestB));
-        record[RowRecord.Energy] = Lanes.Sum(squaresA + squaresB);
-        record[RowRecord.Product] = Lanes.Sum(productA + productB);
-        record[RowRecord.PartnerEnergy] = Lanes.Sum(energyA + energyB);
+        thirdA = Vector512.FusedMultiplyAdd(end2, end, Vector512.FusedMultiplyAdd(last2, last, thirdA));
+        fourthA = Vector512.FusedMultiplyAdd(end2, end2, Vector512.FusedMultiplyAdd(last2, last2, fourthA));
+        Vector512<float> lastSize = Vector512.Abs(last), endSize = Vector512.Abs(end), largest = Vector512.MaxNative(Vector512.MaxNative(largestA, largestB), Vector512.MaxNative(lastSize, endSize));
+        record[RowRecord.MeanAbsolute] = (float)(Lanes.Sum(absoluteA + lastSize + endSize + absoluteB) * _inverse);
+        record[RowRecord.Largest] = Largest(largest);
+        float squares = Lanes.Sum(squaresA + last2 + end2 + squaresB);
+        if (typeof(TForm) == typeof(Beside)) record[RowRecord.Energy] = squares;
+        double mean = Lanes.Sum(sumA + last + end + sumB) * _inverse, second = squares * _inverse, third = Lanes.Sum(thirdA + thirdB) * _inverse, fourth = Lanes.Sum(fourthA + fourthB) * _inverse, square = mean * mean;
+        record[RowRecord.Mean] = (float)mean;
+        record[RowRecord.MeanSquare] = (float)second;
+        record[RowRecord.Moment2] = (float)(second - square);
+        record[RowRecord.Moment3] = (float)(third - mean * (3 * second - 2 * square));
+        record[RowRecord.Moment4] = (float)(fourth - mean * (4 * third - mean * (6 * second - 3 * square)));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Write(float* record, Vector512<float> sum, Vector512<float> squares, Vector512<float> absolute, Vector512<float> largest)
+    private static float Largest(Vector512<float> values)
     {
-        record[RowRecord.Mean] = Lanes.Sum(sum) / _width;
-        record[RowRecord.MeanSquare] = Lanes.Sum(squares) / _width;
-        record[RowRecord.MeanAbsolute] = Lanes.Sum(absolute) / _width;
-        var eight = Vector256.MaxNative(largest.GetLower(), largest.GetUpper());
+        var eight = Vector256.MaxNative(values.GetLower(), values.GetUpper());
         var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
         four = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
-        record[RowRecord.Largest] = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)))[0];
+        return Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)))[0];
     }
 
     // About the rounded mean; what that is off by (the first moment about it) is taken out again in double.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Moments(float* x, Vector512<float> end, float* record)
     {
         var mean = Vector512.Create(record[RowRecord.Mean]);
@@ -143,12 +140,11 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
         secondA = secondA + last2 + end2;
         thirdA = Vector512.FusedMultiplyAdd(end2, end, Vector512.FusedMultiplyAdd(last2, last, thirdA));
         fourthA = Vector512.FusedMultiplyAdd(end2, end2, Vector512.FusedMultiplyAdd(last2, last2, fourthA));
-        double off = (double)Lanes.Sum(firstA + firstB) / _width, second = (double)Lanes.Sum(secondA + secondB) / _width, third = (double)Lanes.Sum(thirdA + thirdB) / _width, fourth = (double)Lanes.Sum(fourthA + fourthB) / _width;
+        double off = Lanes.Sum(firstA + firstB) * _inverse, second = Lanes.Sum(secondA + secondB) * _inverse, third = Lanes.Sum(thirdA + thirdB) * _inverse, fourth = Lanes.Sum(fourthA + fourthB) * _inverse;
         record[RowRecord.Mean] = (float)(record[RowRecord.Mean] + off);
         record[RowRecord.Moment2] = (float)(second - off * off);
         record[RowRecord.Moment3] = (float)(third - 3 * off * second + 2 * off * off * off);
         record[RowRecord.Moment4] = (float)(fourth - 4 * off * third + 6 * off * off * second - 3 * off * off * off * off);
-        if (_hasPartner) record[RowRecord.Sum] = record[RowRecord.Mean] * _width;
     }
 
     private void Count(float* x, float* record)
@@ -186,4 +182,9 @@ internal sealed unsafe class RowStatisticsFunction : RowFunction
             if (MathF.Abs(x[i]) == magnitude) return i;
         return 0;
     }
+
+    // What a row is summed beside.
+    private readonly struct Alone;
+
+    private readonly struct Beside;
 }
