@@ -17,8 +17,8 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
     private const byte Guard = 0xA5;
 
     /// <summary>
-    /// Allocates elements; their values are not defined, or see <see cref="NativeBuffers.FillFresh"/>. <paramref name="dense"/>: all of it will be written and then read often, so huge pages pay; not for
-    /// caches, of which a run may need a part only.
+    /// Allocates elements; their values are not defined, or see <see cref="NativeBuffers.FillFresh"/>. <paramref name="dense"/>: it is read often, so huge pages pay, though memory
+    /// comes 2 MiB at a time then.
     /// </summary>
     public NativeBuffer(long length, bool dense = false)
     {
