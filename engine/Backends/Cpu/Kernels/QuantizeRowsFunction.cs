@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Cpu.Weights;
@@ -16,6 +17,7 @@ internal sealed unsafe class QuantizeRowsFunction(int largestCode, int width) : 
         }
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private void Quantize(float* x, QuantizedRow row, int block)
     {
         Vector512<float> a = Vector512.Load(x), b = Vector512.Load(x + 16);

@@ -29,6 +29,7 @@ internal static unsafe class Sums
     }
 
     /// <summary>Σ x².</summary>
+    [MethodImpl(AtFirstCall.Compiled)]
     public static float OfSquares<TRow>(TRow x, int count) where TRow : struct, IRow
     {
         Vector512<float> a = default, b = default, c = default, d = default;
@@ -48,6 +49,7 @@ internal static unsafe class Sums
     public static float OfSquares(float* x, int count) => OfSquares(new StoredRow(x), count);
 
     /// <summary>Σ x and Σ x², in one pass where registers hold all lanes of both: the bits of <see cref="Of"/> and <see cref="OfSquares{TRow}(TRow, int)"/>.</summary>
+    [MethodImpl(AtFirstCall.Compiled)]
     public static (float Sum, float Squares) OfBoth<TRow>(TRow x, int count) where TRow : struct, IRow
     {
         if (!Vector512.IsHardwareAccelerated) return (Of(x, count), OfSquares(x.Stored, count));

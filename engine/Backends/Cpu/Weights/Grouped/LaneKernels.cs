@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
+using Tare.Backends.Cpu.Numerics;
 using Tare.Backends.Cpu.Numerics.Integers;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
@@ -16,6 +17,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
 {
     private const int Step = 32, TileRows = 16, BlockSteps = TileLayout<T>.BlockSteps;
 
+    [MethodImpl(AtFirstCall.Compiled)]
     public override void MultiplyIntegers(byte* tile, long tileBytes, int tiles, int steps, in IntegerRows x, int rows, float* from, long fromStride, float* y, long yStride, float* scratch)
     {
         int many = rows & ~3, most = x.Wide || !T.IsNibble ? TilePanel.Steps / 2 : TilePanel.Steps;

@@ -1,8 +1,12 @@
+using System.Runtime.CompilerServices;
+using Tare.Backends.Cpu.Numerics;
+
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // Nibbles times bytes.
 internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void FourNibblesByTwo(TilePanel a, TilePanel b, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {
         sbyte* c0 = x.Codes, c1 = c0 + x.Stride, c2 = c1 + x.Stride, c3 = c2 + x.Stride;
@@ -58,6 +62,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
         Store(yb0, yb1, yb2, yb3, y + TileRows, yStride);
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void FourNibblesByOne(TilePanel a, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {
         sbyte* c0 = x.Codes, c1 = c0 + x.Stride, c2 = c1 + x.Stride, c3 = c2 + x.Stride;

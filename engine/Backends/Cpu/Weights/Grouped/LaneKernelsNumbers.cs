@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Tare.Backends.Cpu.Numerics;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
@@ -20,6 +21,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
     }
 
     // A panel of the tile whose blocks begin at the address.
+    [MethodImpl(AtFirstCall.Compiled)]
     private static TilePanel Expand(byte* block, int steps, bool wide, float* scratch)
     {
         bool copied = wide ? T.IsNibble : T.Bias > 0;

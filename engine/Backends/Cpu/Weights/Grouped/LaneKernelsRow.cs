@@ -1,10 +1,12 @@
 using System.Runtime.CompilerServices;
+using Tare.Backends.Cpu.Numerics;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // One row: the weights are read as they lie.
 internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void One(byte* tile, int lane, in IntegerRows x, int index, int steps, float* from, float* y)
     {
         var row = x.Row(index);
@@ -65,6 +67,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
         return sum;
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void OneWide(byte* tile, int lane, in IntegerRows x, int index, int steps, float* from, float* y)
     {
         var table = Table();

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Tare.Backends.Cpu.Numerics;
 
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
@@ -10,6 +11,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
         for (int lane = 0; lane < TileRows; lane += L.Count) Pair(a, b, lane, steps, x, ya + lane, yb + lane);
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     public override void Values(byte* blocks, int stored, int steps, float* values)
     {
         for (int done = 0; done < steps; done += BlockSteps, blocks += TileLayout<T>.BlockBytes(BlockSteps), values += BlockSteps * Step * TileRows)
@@ -17,6 +19,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
                 Values(new TileBlock<T>(blocks, Math.Min(BlockSteps, stored - done), lane), Math.Min(BlockSteps, steps - done), values + lane);
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void Values(in TileBlock<T> block, int steps, float* values)
     {
         var tables = new Tables();
@@ -40,6 +43,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
     }
 
     // Two tiles, so that the chain of one hides behind the other.
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void Pair(byte* a, byte* b, int lane, int steps, float* x, float* ya, float* yb)
     {
         var tables = new Tables(); // before the sums are loaded: the call would spill them

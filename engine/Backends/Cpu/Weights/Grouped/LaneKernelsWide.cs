@@ -1,8 +1,12 @@
+using System.Runtime.CompilerServices;
+using Tare.Backends.Cpu.Numerics;
+
 namespace Tare.Backends.Cpu.Weights.Grouped;
 
 // Codes times I16.
 internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, TFloats>
 {
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void FourWideByTwo(TilePanel a, TilePanel b, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {
         short* c0 = x.WideCodes, c1 = c0 + x.Stride / 2, c2 = c1 + x.Stride / 2, c3 = c2 + x.Stride / 2;
@@ -53,6 +57,7 @@ internal sealed unsafe partial class LaneKernels<T, L, TCodes, TNarrow, TSums, T
         Store(yb0, yb1, yb2, yb3, y + TileRows, yStride);
     }
 
+    [MethodImpl(AtFirstCall.Compiled)]
     private static void FourWideByOne(TilePanel a, in FourRows x, int steps, float* from, long fromStride, float* y, long yStride)
     {
         short* c0 = x.WideCodes, c1 = c0 + x.Stride / 2, c2 = c1 + x.Stride / 2, c3 = c2 + x.Stride / 2;
