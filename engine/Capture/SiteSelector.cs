@@ -52,7 +52,7 @@ public static partial class SiteSelector
     {
         string canonical = SiteAliases.Canonical(pattern, map);
         if (Block().Replace(canonical, "") is "attn.hook_pattern" or "attn.hook_attn_scores") return new ArgumentException($"'{pattern}' is never stored; its statistics are {canonical[..canonical.LastIndexOf('.')]}.stat_entropy, stat_pmax and stat_sink");
-        string nearest = map.Sites.Select(s => s.Name).MinBy(n => Distance(canonical.Replace("*", "0", StringComparison.Ordinal), n))!;
+        string nearest = map.Sites.Select(s => s.Name).MinBy(n => Forms(n).Min(f => Distance(canonical.Replace("*", "0", StringComparison.Ordinal), f)))!;
         return new ArgumentException($"'{pattern}' names no site of this model (nearest: {nearest})");
     }
 
@@ -97,6 +97,13 @@ public static partial class SiteSelector
         }
         List<string> all = [.. parts.SelectMany(p => Expand(pattern[..open] + p + pattern[(close + 1)..]))];
         return all.Count is > 0 and <= MaximumAlternatives ? all : throw new ArgumentException($"'{pattern}' has {all.Count} alternatives");
+    }
+
+    // What people leave away of a name: its block, hook_, the last part.
+    private static IEnumerable<string> Forms(string name)
+    {
+        string ending = Block().Replace(name, "");
+        return [name, ending, ending.Replace("hook_", "", StringComparison.Ordinal), name.Contains('.') ? name[..name.LastIndexOf('.')] : name];
     }
 
     // Levenshtein's edit distance.

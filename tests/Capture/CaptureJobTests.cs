@@ -143,6 +143,9 @@ public sealed class CaptureJobTests : IDisposable
         var misspelled = CommandLine.Run("capture", "-m", Fable, text, "-o", In("no"), "--sites", "blocks.0.hook_resid_mod");
         misspelled.ExitCode.ShouldBe(1);
         misspelled.Error.ShouldContain("nearest: blocks.0.hook_resid_mid");
+        foreach (var (shortened, nearest) in new[] { ("resid_pre", "blocks.0.hook_resid_pre"), ("ln_final", "ln_final.hook_scale"), ("mlp_out", "blocks.0.hook_mlp_out") })
+            CommandLine.Run("capture", "sites", "-m", Fable, "--sites", shortened).Error.ShouldContain($"nearest: {nearest}");
+        CommandLine.Run("capture", "export", In("raw"), "-o", In("raw.npz")).Error.ShouldContain("name one of its chunks");
         CommandLine.Run("capture", "-m", Fable, text, "-o", In("no"), "--shard", "3/2").ExitCode.ShouldBe(2);
         CommandLine.Run("capture", "bench", "--help").Output.ShouldContain("tare capture bench [options]");
         CommandLine.Run("capture", "bench", "--pots").Error.ShouldContain("(tare capture bench --help)");

@@ -26,6 +26,16 @@ public sealed class NormCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_norm_of_groups_before_products_is_called_as_one_of_whole_rows()
+    {
+        string path = Path.Combine(_folder, "groups.gguf");
+        // Heads fill the width of GPT-2, so another width and number of heads need no --head-width.
+        CommandLine.Run("synth", "--like", "gpt2-124m", "--width", "96", "--heads", "6", "--layers", "1", "--vocab", "64", "--norm", "three-phase", "--type", "F32", "-o", path).ExitCode.ShouldBe(0);
+        using var json = Json("norm", "show", "-m", path, "--json");
+        json.RootElement.GetProperty("norms").EnumerateArray().Select(n => n.GetProperty("name").GetString()).ShouldBe(["blocks.0.ln1", "blocks.0.ln2", "ln_final"]);
+    }
+
+    [Fact]
     public void A_rewritten_file_runs_and_is_the_same_model()
     {
         string written = Path.Combine(_folder, "crms.gguf");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tare.Capture.Jobs;
+using Tare.Formats;
 
 namespace Tare.Cli.Commands;
 
@@ -17,6 +18,7 @@ internal static class CaptureExportCommand
         {
             string path = arguments.GetValue(file)!, target = arguments.GetValue(output)!;
             if (Path.GetFullPath(path) == Path.GetFullPath(target)) throw new UsageException("export: the output is the input");
+            if (Directory.Exists(path)) throw new ModelFileException(path, "is a folder: name one of its chunks, or merge them first (tare capture merge)");
             if (arguments.GetValue(format) == "npz") Export.ToNpz(path, target);
             else Export.ToCsv(path, target);
             return 0;
